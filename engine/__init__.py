@@ -1,0 +1,1 @@
+"""The step engine: in-flight batching of denoising steps, its runtimes and samplers. Knows nothing of Triton's wire."""

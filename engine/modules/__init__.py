@@ -1,0 +1,5 @@
+"""Components as torch modules with the very signatures of `families`: the torch runtime runs them, the export compiles them."""
+
+from engine.modules.loading import load_module
+
+__all__ = ["load_module"]

@@ -1,0 +1,1 @@
+"""The HTTP gateway: OpenAI-compatible routes, pipelines, stores. Imports no torch."""

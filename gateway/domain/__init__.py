@@ -1,0 +1,1 @@
+"""Value objects and ports of the gateway; no framework types."""
