@@ -1,0 +1,1 @@
+"""The embedded default models: the world they learned, their training, judging and weights."""

@@ -1,0 +1,1 @@
+"""Resumable training of the embedded default models."""
