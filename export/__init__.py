@@ -1,0 +1,1 @@
+"""Weights to a served model: ONNX, checked against torch, published as a Triton repository."""
