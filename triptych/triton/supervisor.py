@@ -1,0 +1,225 @@
+"""Keep one Triton running."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from triptych.triton import logs
+from triptych.triton.command import TritonSettings
+from triptych.triton.errors import TritonError, TritonStartError
+from triptych.triton.health import dead_stubs, probe
+from triptych.triton.ports import PortLease, lease
+from triptych.triton.process import TritonProcess, launch
+from triptych.triton.runtime import TritonRuntime
+from triptych.triton.state import Endpoints, RestartPolicy, State, Status
+
+logger = logging.getLogger(__name__)
+
+READY_POLL_S = 0.05
+
+
+class TritonSupervisor:
+    """Start Triton, watch it, restart it when it dies, stop it.
+
+    A restart follows the death of the server, the death of one of its Python stubs (which Triton itself does not
+    recover from), or silence on the health endpoint. The ports never change, so clients just reconnect.
+
+    Use as an async context manager, or call `start()` and `stop()`; one event loop, one life.
+    """
+
+    def __init__(
+        self,
+        runtime: TritonRuntime,
+        settings: TritonSettings,
+        log_file: Path,
+        policy: RestartPolicy | None = None,
+        on_change: Callable[[Status], None] | None = None,
+    ) -> None:
+        """`log_file` gets the current run's log, `.1` to `.3` the earlier ones; `on_change` each new status."""
+        self._runtime = runtime
+        self._settings = settings
+        self._log_file = log_file
+        self._policy = policy or RestartPolicy()
+        self._on_change = on_change
+        self._status = Status(State.STOPPED)
+        self._changed = asyncio.Condition()
+        self._lease: PortLease | None = None
+        self._process: TritonProcess | None = None
+        self._watcher: asyncio.Task[None] | None = None
+
+    @property
+    def status(self) -> Status:
+        """The present state."""
+        return self._status
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """Where to reach Triton; known from `start()` on."""
+        if self._lease is None:
+            raise TritonError("Triton was not started: it has no endpoints yet")
+        ports = self._lease.ports
+        host = f"[{self._lease.address}]" if ":" in self._lease.address else self._lease.address
+        return Endpoints(
+            grpc=f"{host}:{ports.grpc}",
+            http=f"http://{host}:{ports.http}",
+            metrics=f"http://{host}:{ports.metrics}/metrics",
+        )
+
+    async def start(self) -> Endpoints:
+        """Start and wait until every model is ready.
+
+        Raises `PortInUseError` or `TritonStartError`. A first start is not retried: a model that does not load will not
+        load the second time either.
+        """
+        if self._watcher is not None or self._process is not None:
+            raise TritonError("Triton is already running")
+        self._lease = lease(self._settings.address, self._settings.ports)
+        await self._set(State.STARTING)
+        try:
+            await self._launch(self._lease)
+        except BaseException as error:
+            self._lease.close()
+            await self._set(State.FAILED, detail=_first_line(error))
+            raise
+        await self._set(State.READY)
+        self._watcher = asyncio.create_task(self._watch(self._lease), name="triton-supervisor")
+        return self.endpoints
+
+    async def wait_ready(self, timeout_s: float | None = None) -> None:
+        """Wait through restarts until ready.
+
+        Raises `TimeoutError`, or `TritonError` once stopped or failed.
+        """
+        async with asyncio.timeout(timeout_s), self._changed:
+            await self._changed.wait_for(lambda: self._status.state not in (State.STARTING, State.RESTARTING))
+        if self._status.state is not State.READY:
+            raise TritonError(f"Triton is {self._status.state}: {self._status.detail or 'no reason recorded'}")
+
+    async def stop(self) -> int | None:
+        """Let requests in flight finish, then stop. Returns Triton's exit code; None if nothing ran."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watcher
+            self._watcher = None
+        process, self._process = self._process, None
+        code = await process.stop() if process is not None else None
+        if code:
+            logger.warning("Triton stopped with exit code %d: requests in flight were cut off", code)
+        if self._lease is not None:
+            self._lease.close()
+        if self._status.state is not State.FAILED:
+            await self._set(State.STOPPED)
+        return code
+
+    async def __aenter__(self) -> Self:
+        """Start."""
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop."""
+        await self.stop()
+
+    async def _launch(self, held: PortLease) -> None:
+        """One launch up to ready; on any failure nothing is left running."""
+        began = time.monotonic()
+        process = await launch(self._runtime, self._settings, held.ports, self._log_file)
+        self._process = process
+        try:
+            await self._until_ready(process, held)
+        except BaseException:
+            self._process = None
+            await process.kill()
+            raise
+        logger.info("Triton is ready after %.2f s (pid %d)", time.monotonic() - began, process.pid)
+
+    async def _until_ready(self, process: TritonProcess, held: PortLease) -> None:
+        deadline = time.monotonic() + self._policy.startup_deadline_s
+        while process.running:
+            if await probe(held.address, held.ports.http):
+                return
+            if time.monotonic() > deadline:
+                raise self._start_error(f"Triton was not ready after {self._policy.startup_deadline_s:g} s")
+            await asyncio.sleep(READY_POLL_S)
+        raise self._start_error(f"Triton died while starting ({_describe(await process.wait())})")
+
+    def _start_error(self, reason: str) -> TritonStartError:
+        return TritonStartError(reason, logs.tail(self._log_file), str(self._log_file))
+
+    async def _watch(self, held: PortLease) -> None:
+        """Restart until told to stop or out of patience."""
+        failures = 0
+        while self._process is not None:
+            ready_at = time.monotonic()
+            reason = await self._until_broken(self._process, held)
+            await self._process.kill()
+            self._process = None
+            failures = 0 if time.monotonic() - ready_at >= self._policy.healthy_after_s else failures
+            while self._process is None:
+                failures += 1
+                logger.error("%s; log: %s", reason, self._log_file)
+                if failures >= self._policy.give_up_after:
+                    detail = f"gave up after {failures} failures in a row, the last: {reason}"
+                    logger.critical("Triton: %s", detail)
+                    await self._set(State.FAILED, detail=detail)
+                    return
+                await self._set(State.RESTARTING, detail=reason)
+                await asyncio.sleep(self._policy.backoff(failures))
+                try:
+                    await self._launch(held)
+                except (TritonError, OSError) as error:
+                    reason = _first_line(error)
+            await self._set(State.READY, restarts=self._status.restarts + 1)
+
+    async def _until_broken(self, process: TritonProcess, held: PortLease) -> str:
+        """Wait until this process is no good any more; why."""
+        policy = self._policy
+        last_answer = time.monotonic()
+        suspects: frozenset[int] = frozenset()
+        while True:
+            with contextlib.suppress(TimeoutError):
+                return f"Triton died ({_describe(await asyncio.wait_for(process.wait(), policy.poll_s))})"
+            # Twice in a row: a stub that Triton ends itself is a zombie too, for the moment until it is reaped.
+            zombies = dead_stubs(process.pid)
+            if zombies & suspects:
+                return f"a Python model's process died (pid {min(zombies & suspects)}), Triton does not recover from it"
+            suspects = zombies
+            if await probe(held.address, held.ports.http, "/v2/health/live"):
+                last_answer = time.monotonic()
+            elif time.monotonic() - last_answer > policy.unresponsive_after_s:
+                return f"Triton answered no health probe for {policy.unresponsive_after_s:g} s"
+
+    async def _set(self, state: State, *, detail: str = "", restarts: int | None = None) -> None:
+        self._status = replace(
+            self._status,
+            state=state,
+            detail=detail,
+            pid=self._process.pid if self._process else None,
+            restarts=self._status.restarts if restarts is None else restarts,
+        )
+        async with self._changed:
+            self._changed.notify_all()
+        if self._on_change is not None:
+            try:
+                self._on_change(self._status)
+            except Exception:  # an observer's mistake must not end the supervision
+                logger.exception("the on_change callback failed")
+
+
+def _describe(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).partition(";")[0].partition("\n")[0] or type(error).__name__
