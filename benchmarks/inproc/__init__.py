@@ -1,0 +1,1 @@
+"""Contenders without HTTP: each runs in a process of its own, takes a job file and leaves its figures in another."""
