@@ -1,4 +1,4 @@
-"""Components as torch modules with the very signatures of `families`: the torch runtime runs them, the export compiles them."""
+"""Components as torch modules with the signatures of `families`: the torch runtime runs them, export compiles them."""
 
 from engine.modules.loading import load_module
 

@@ -69,4 +69,5 @@ class VaeDecoder(nn.Module):
         """See the class."""
         image = self.vae.decode(latents / self.scaling_factor + self.shift_factor, return_dict=False)[0]
         unit = (image / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1)
-        return (unit * 255).round().to(torch.uint8)
+        pixels: torch.Tensor = (unit * 255).round().to(torch.uint8)
+        return pixels

@@ -1,0 +1,52 @@
+"""What may be tuned about runtimes and the step engine. Plain values: reading files is the caller's business."""
+
+import os
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeSettings:
+    """How a runtime uses the machine. `device`: auto, cpu, cuda, cuda:1, mps. `threads` 0: every core we may use."""
+
+    threads: int = 0
+    device: str = "auto"
+
+    @property
+    def thread_count(self) -> int:
+        """Threads to use, always explicit: libraries' own defaults ignore CPU affinity and each other."""
+        if self.threads > 0:
+            return self.threads
+        affinity = getattr(os, "sched_getaffinity", None)
+        return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How the planner weighs throughput against the latency of short requests.
+
+    A request is long beside another when its whole work is `long_ratio` times as much. Long ones may stretch a tick
+    that carries shorter ones by at most `stretch`. The oldest request gets at least `minimum_share` of the compute
+    time, whatever else waits. Batches grow only until rows/s is within `throughput_slack` of the best.
+    """
+
+    long_ratio: float = 3.0
+    stretch: float = 1.5
+    minimum_share: float = 0.25
+    throughput_slack: float = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class StepSettings:
+    """Limits of one step engine.
+
+    `max_rows`: hard limit of a batch at the model's default size (guidance takes two rows an image).
+    `queue_images`: images the engine holds, waiting or in flight.
+    `deterministic_rows`: the fixed batch of deterministic requests.
+    """
+
+    runtime: RuntimeSettings = field(default_factory=RuntimeSettings)
+    max_rows: int = 16
+    queue_images: int = 64
+    deterministic_rows: int = 8
+    warm_up: bool = True
+    policy: Policy = field(default_factory=Policy)

@@ -1,0 +1,95 @@
+"""Which rows ride in the next denoiser call: a pure function of what is in flight.
+
+Order: RS (remaining x total work, smallest first), the policy that minimises mean slowdown: short requests overtake
+long ones, and among equals those already started finish first instead of all finishing last together.
+The oldest request earns credit while it is passed over and leads a tick when the credit pays for one: none starves.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from engine.settings import Policy
+from engine.step.bucket import Bucket
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One cohort: images of one request that ride together.
+
+    `cohort` is the caller's number for it and `rows` what it takes in a batch. Of its request: `arrival` orders
+    requests, `cohorts` is how many it was split into, `calls_left` of `calls` denoiser calls are to come. `lag`: this
+    cohort's own calls to come; the one that lags behind rides first.
+    """
+
+    cohort: int
+    arrival: int
+    bucket: Bucket
+    rows: int
+    calls: int
+    calls_left: int
+    lag: int
+    cohorts: int = 1
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Cohorts of the next call, in order, all of `bucket`. `credit`: seconds the oldest request is owed from now on."""
+
+    bucket: Bucket
+    cohorts: tuple[int, ...]
+    credit: float
+
+
+class Costs(Protocol):
+    """What the planner asks of the cost model."""
+
+    def seconds(self, bucket: Bucket, rows: int) -> float:
+        """Expected seconds of a call."""
+        ...
+
+    def cap(self, bucket: Bucket) -> int:
+        """The batch size worth going to."""
+        ...
+
+
+def plan(candidates: Sequence[Candidate], costs: Costs, policy: Policy, credit: float) -> Plan:
+    """Choose the next call's cohorts from at least one candidate."""
+    work = {c.cohort: c.calls * c.cohorts * costs.seconds(c.bucket, c.rows) for c in candidates}
+    order = sorted(candidates, key=lambda c: (-c.priority, _product(c, work[c.cohort]), c.arrival, -c.lag))
+    oldest = min(candidates, key=lambda c: (c.arrival, -c.lag))
+    due = costs.seconds(oldest.bucket, oldest.rows)
+    lead = oldest if credit >= due else order[0]
+
+    chosen = [lead]
+    rows = lead.rows
+    cap = costs.cap(lead.bucket)
+    for candidate in order:
+        fits = candidate.bucket == lead.bucket and rows + candidate.rows <= cap
+        if candidate is lead or not fits:
+            continue
+        if _bearable([*chosen, candidate], work, costs, policy):
+            chosen.append(candidate)
+            rows += candidate.rows
+
+    tick = costs.seconds(lead.bucket, rows)
+    served = any(c.arrival == oldest.arrival for c in chosen)
+    # Never owe more than one call: a debt saved up would later be paid in a burst.
+    owed = 0.0 if served else min(credit + policy.minimum_share * tick, due)
+    return Plan(lead.bucket, tuple(c.cohort for c in chosen), owed)
+
+
+def _product(candidate: Candidate, work: float) -> float:
+    return work * work * candidate.calls_left / candidate.calls
+
+
+def _bearable(batch: Sequence[Candidate], work: dict[int, float], costs: Costs, policy: Policy) -> bool:
+    """Whether the batch's short requests are not slowed too much by long company; equals bear any company."""
+    shortest = min(work[c.cohort] for c in batch)
+    short_rows = sum(c.rows for c in batch if work[c.cohort] < policy.long_ratio * shortest)
+    rows = sum(c.rows for c in batch)
+    if short_rows == rows:
+        return True
+    bucket = batch[0].bucket
+    return costs.seconds(bucket, rows) <= policy.stretch * costs.seconds(bucket, short_rows)
