@@ -28,5 +28,7 @@ def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
     return [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
 
 
-def shared_memory() -> set[str]:
-    return {path.name for path in Path("/dev/shm").glob("triptych-*")}
+def regions(processes: list[psutil.Process]) -> list[Path]:
+    """The shared memory files of these processes' stubs, which have them on their command lines."""
+    names = {word for p in processes for word in p.cmdline() if word.startswith("triptych-")}
+    return [path for name in names for path in Path("/dev/shm").glob(f"{name}*")]

@@ -16,7 +16,7 @@ import pytest
 import tritonclient.grpc.aio as grpcclient
 
 from tests.triton.models import repository_with
-from tests.triton.processes import alive, family, shared_memory, wait_until
+from tests.triton.processes import alive, family, regions, wait_until
 from triptych.triton import RestartPolicy, State, Status, TritonError, TritonRuntime, TritonStartError, TritonSupervisor
 
 pytestmark = pytest.mark.triton
@@ -27,26 +27,28 @@ QUICK = RestartPolicy(startup_deadline_s=30, poll_s=0.2, backoff_s=0.1, unrespon
 async def add_one(client: grpcclient.InferenceServerClient, model: str = "addone") -> list[float]:
     tensor = grpcclient.InferInput("X", [1, 3], "FP32")
     tensor.set_data_from_numpy(np.array([[1, 2, 3]], np.float32))
-    return (await client.infer(model, [tensor])).as_numpy("Y")[0].tolist()
+    return list((await client.infer(model, [tensor])).as_numpy("Y")[0])
 
 
 async def test_survives_every_death_and_stops_clean(runtime: TritonRuntime, tmp_path: Path, log_file: Path) -> None:
     seen: list[Status] = []
     triton = TritonSupervisor(runtime, repository_with(tmp_path / "models", "addone"), log_file, QUICK, seen.append)
-    before = shared_memory()
-    endpoints = await triton.start()
+    endpoints = triton.reserve()
+    assert await triton.start() == endpoints
     async with grpcclient.InferenceServerClient(endpoints.grpc) as client:
         assert await add_one(client) == [2, 3, 4]
 
         async def back_after(signal_number: signal.Signals, pid: int) -> None:
             old = family(triton.status.pid or 0)
+            memory = regions(old)
+            assert memory
             os.kill(pid, signal_number)
             await wait_for_state(triton, State.RESTARTING)
             await triton.wait_ready(20)
             assert alive(old) == []
             assert triton.endpoints == endpoints
             assert await add_one(client) == [2, 3, 4]
-            assert len(shared_memory() - before) == 1
+            assert not any(region.exists() for region in memory)
 
         server = triton.status.pid
         assert server
@@ -56,9 +58,10 @@ async def test_survives_every_death_and_stops_clean(runtime: TritonRuntime, tmp_
         assert triton.status.restarts == 3
 
         everything = family(psutil.Process(triton.status.pid).ppid())
+        memory = regions(everything)
         assert await triton.stop() == 0
     assert wait_until(lambda: alive(everything) == [])
-    assert shared_memory() == before
+    assert not any(region.exists() for region in memory)
     states = [status.state for status in seen]
     assert states == [State.STARTING, State.READY, *[State.RESTARTING, State.READY] * 3, State.STOPPED]
     assert sorted(p.name for p in log_file.parent.iterdir()) == ["triton.log", *(f"triton.log.{n}" for n in (1, 2, 3))]
@@ -71,16 +74,17 @@ async def wait_for_state(triton: TritonSupervisor, state: State) -> None:
 
 
 async def test_a_killed_guard_leaves_nothing(runtime: TritonRuntime, tmp_path: Path, log_file: Path) -> None:
-    before = shared_memory()
     triton = TritonSupervisor(runtime, repository_with(tmp_path / "models", "addone"), log_file, QUICK)
     await triton.start()
     old = family(psutil.Process(triton.status.pid).ppid())
+    memory = regions(old)
     os.kill(old[0].pid, signal.SIGKILL)
     await wait_for_state(triton, State.RESTARTING)
     await triton.wait_ready(20)
     assert wait_until(lambda: alive(old) == [])
+    assert memory
+    assert not any(region.exists() for region in memory)
     await triton.stop()
-    assert shared_memory() == before
 
 
 async def test_a_model_that_fails_to_load(runtime: TritonRuntime, tmp_path: Path, log_file: Path) -> None:
@@ -138,13 +142,13 @@ asyncio.run(main(Path(sys.argv[1])))
 
 
 def test_a_killed_parent_takes_triton_along(tmp_path: Path) -> None:
-    before = shared_memory()
     parent = subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     assert parent.stdout
     with parent:
         server = int(parent.stdout.readline())
         everything = family(psutil.Process(server).ppid())
-        assert len(everything) >= 3  # guard, server, stub
+        memory = regions(everything)
+        assert memory
         parent.kill()
     assert wait_until(lambda: alive(everything) == [], 10)
-    assert shared_memory() == before
+    assert not any(region.exists() for region in memory)

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from triptych.triton import logs
-from triptych.triton.command import TritonSettings
+from triptych.triton.command import Ports, TritonSettings
 from triptych.triton.errors import TritonError, TritonStartError
 from triptych.triton.health import dead_stubs, probe
 from triptych.triton.ports import PortLease, lease
@@ -27,10 +27,10 @@ READY_POLL_S = 0.05
 
 
 class TritonSupervisor:
-    """Start Triton, watch it, restart it when it dies, stop it.
+    """Start Triton, watch it, restart it, stop it.
 
-    A restart follows the death of the server, the death of one of its Python stubs (which Triton itself does not
-    recover from), or silence on the health endpoint. The ports never change, so clients just reconnect.
+    A restart follows the death of the server, of one of its Python stubs (from which Triton does not recover by itself),
+    or silence on the health endpoint. The ports never change, so clients just reconnect.
 
     Use as an async context manager, or call `start()` and `stop()`; one event loop, one life.
     """
@@ -50,7 +50,7 @@ class TritonSupervisor:
         self._policy = policy or RestartPolicy()
         self._on_change = on_change
         self._status = Status(State.STOPPED)
-        self._changed = asyncio.Condition()
+        self._changed = asyncio.Event()
         self._lease: PortLease | None = None
         self._process: TritonProcess | None = None
         self._watcher: asyncio.Task[None] | None = None
@@ -62,16 +62,20 @@ class TritonSupervisor:
 
     @property
     def endpoints(self) -> Endpoints:
-        """Where to reach Triton; known from `start()` on."""
-        if self._lease is None:
-            raise TritonError("Triton was not started: it has no endpoints yet")
-        ports = self._lease.ports
-        host = f"[{self._lease.address}]" if ":" in self._lease.address else self._lease.address
+        """Where to reach Triton; known from `reserve()` or `start()` on."""
+        ports, address = self._ports, self._settings.address
+        host = f"[{address}]" if ":" in address else address
         return Endpoints(
             grpc=f"{host}:{ports.grpc}",
             http=f"http://{host}:{ports.http}",
             metrics=f"http://{host}:{ports.metrics}/metrics",
         )
+
+    def reserve(self) -> Endpoints:
+        """Take the ports now, so that clients can be made before Triton runs. Raises `PortInUseError`."""
+        if self._lease is None:
+            self._lease = lease(self._settings.address, self._settings.ports)
+        return self.endpoints
 
     async def start(self) -> Endpoints:
         """Start and wait until every model is ready.
@@ -81,25 +85,28 @@ class TritonSupervisor:
         """
         if self._watcher is not None or self._process is not None:
             raise TritonError("Triton is already running")
-        self._lease = lease(self._settings.address, self._settings.ports)
-        await self._set(State.STARTING)
+        reserved = self._lease is not None
+        endpoints = self.reserve()
+        self._set(State.STARTING)
         try:
-            await self._launch(self._lease)
+            await self._launch()
         except BaseException as error:
-            self._lease.close()
-            await self._set(State.FAILED, detail=_first_line(error))
+            if not reserved:  # ports that clients already know stay ours until stop()
+                self._release()
+            self._set(State.FAILED, detail=_first_line(error))
             raise
-        await self._set(State.READY)
-        self._watcher = asyncio.create_task(self._watch(self._lease), name="triton-supervisor")
-        return self.endpoints
+        self._set(State.READY)
+        self._watcher = asyncio.create_task(self._supervise(), name="triton-supervisor")
+        return endpoints
 
     async def wait_ready(self, timeout_s: float | None = None) -> None:
         """Wait through restarts until ready.
 
         Raises `TimeoutError`, or `TritonError` once stopped or failed.
         """
-        async with asyncio.timeout(timeout_s), self._changed:
-            await self._changed.wait_for(lambda: self._status.state not in (State.STARTING, State.RESTARTING))
+        async with asyncio.timeout(timeout_s):
+            while self._status.state in (State.STARTING, State.RESTARTING):
+                await self._changed.wait()
         if self._status.state is not State.READY:
             raise TritonError(f"Triton is {self._status.state}: {self._status.detail or 'no reason recorded'}")
 
@@ -114,10 +121,9 @@ class TritonSupervisor:
         code = await process.stop() if process is not None else None
         if code:
             logger.warning("Triton stopped with exit code %d: requests in flight were cut off", code)
-        if self._lease is not None:
-            self._lease.close()
+        self._release()
         if self._status.state is not State.FAILED:
-            await self._set(State.STOPPED)
+            self._set(State.STOPPED)
         return code
 
     async def __aenter__(self) -> Self:
@@ -131,23 +137,34 @@ class TritonSupervisor:
         """Stop."""
         await self.stop()
 
-    async def _launch(self, held: PortLease) -> None:
+    def _release(self) -> None:
+        if self._lease is not None:
+            self._lease.close()
+            self._lease = None
+
+    @property
+    def _ports(self) -> Ports:
+        if self._lease is None:
+            raise TritonError("Triton has no endpoints before reserve() or start()")
+        return self._lease.ports
+
+    async def _launch(self) -> None:
         """One launch up to ready; on any failure nothing is left running."""
         began = time.monotonic()
-        process = await launch(self._runtime, self._settings, held.ports, self._log_file)
+        process = await launch(self._runtime, self._settings, self._ports, self._log_file)
         self._process = process
         try:
-            await self._until_ready(process, held)
+            await self._until_ready(process)
         except BaseException:
             self._process = None
             await process.kill()
             raise
         logger.info("Triton is ready after %.2f s (pid %d)", time.monotonic() - began, process.pid)
 
-    async def _until_ready(self, process: TritonProcess, held: PortLease) -> None:
+    async def _until_ready(self, process: TritonProcess) -> None:
         deadline = time.monotonic() + self._policy.startup_deadline_s
         while process.running:
-            if await probe(held.address, held.ports.http):
+            if await probe(self._settings.address, self._ports.http):
                 return
             if time.monotonic() > deadline:
                 raise self._start_error(f"Triton was not ready after {self._policy.startup_deadline_s:g} s")
@@ -157,12 +174,19 @@ class TritonSupervisor:
     def _start_error(self, reason: str) -> TritonStartError:
         return TritonStartError(reason, logs.tail(self._log_file), str(self._log_file))
 
-    async def _watch(self, held: PortLease) -> None:
+    async def _supervise(self) -> None:
+        try:
+            await self._watch()
+        except Exception as error:  # nobody awaits this task: a mistake in it must show
+            logger.exception("the supervision of Triton broke down")
+            self._set(State.FAILED, detail=f"supervision broke down: {error!r}")
+
+    async def _watch(self) -> None:
         """Restart until told to stop or out of patience."""
         failures = 0
         while self._process is not None:
             ready_at = time.monotonic()
-            reason = await self._until_broken(self._process, held)
+            reason = await self._until_broken(self._process)
             await self._process.kill()
             self._process = None
             failures = 0 if time.monotonic() - ready_at >= self._policy.healthy_after_s else failures
@@ -172,17 +196,17 @@ class TritonSupervisor:
                 if failures >= self._policy.give_up_after:
                     detail = f"gave up after {failures} failures in a row, the last: {reason}"
                     logger.critical("Triton: %s", detail)
-                    await self._set(State.FAILED, detail=detail)
+                    self._set(State.FAILED, detail=detail)
                     return
-                await self._set(State.RESTARTING, detail=reason)
+                self._set(State.RESTARTING, detail=reason)
                 await asyncio.sleep(self._policy.backoff(failures))
                 try:
-                    await self._launch(held)
+                    await self._launch()
                 except (TritonError, OSError) as error:
                     reason = _first_line(error)
-            await self._set(State.READY, restarts=self._status.restarts + 1)
+            self._set(State.READY, restarts=self._status.restarts + 1)
 
-    async def _until_broken(self, process: TritonProcess, held: PortLease) -> str:
+    async def _until_broken(self, process: TritonProcess) -> str:
         """Wait until this process is no good any more; why."""
         policy = self._policy
         last_answer = time.monotonic()
@@ -195,12 +219,12 @@ class TritonSupervisor:
             if zombies & suspects:
                 return f"a Python model's process died (pid {min(zombies & suspects)}), Triton does not recover from it"
             suspects = zombies
-            if await probe(held.address, held.ports.http, "/v2/health/live"):
+            if await probe(self._settings.address, self._ports.http, "/v2/health/live"):
                 last_answer = time.monotonic()
             elif time.monotonic() - last_answer > policy.unresponsive_after_s:
                 return f"Triton answered no health probe for {policy.unresponsive_after_s:g} s"
 
-    async def _set(self, state: State, *, detail: str = "", restarts: int | None = None) -> None:
+    def _set(self, state: State, *, detail: str = "", restarts: int | None = None) -> None:
         self._status = replace(
             self._status,
             state=state,
@@ -208,8 +232,9 @@ class TritonSupervisor:
             pid=self._process.pid if self._process else None,
             restarts=self._status.restarts if restarts is None else restarts,
         )
-        async with self._changed:
-            self._changed.notify_all()
+        # A fresh event each time: whoever waits sees every change, and setting one is no point of cancellation.
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
         if self._on_change is not None:
             try:
                 self._on_change(self._status)
