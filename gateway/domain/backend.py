@@ -1,6 +1,6 @@
 """The one narrow port to inference. Adapters: Triton over gRPC, and the step engine in this process."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -70,8 +70,9 @@ class InferenceBackend(Protocol):
         """The denoiser's conditions, one row a prompt."""
         ...
 
-    def denoise(self, job: DenoiseJob) -> AsyncIterator[DenoiseEvent]:
-        """Events until `Denoised`. Closing the iterator early cancels the job within one step."""
+    def denoise(self, job: DenoiseJob) -> AsyncGenerator[DenoiseEvent, None]:
+        """Events until `Denoised`. `aclose()` before that cancels the job within one step; so does cancelling the task
+        that waits for the next event."""
         ...
 
     async def decode(self, model: str, latents: Latents, *, deterministic: bool) -> Pixels:

@@ -1,0 +1,1 @@
+"""HTTP: schemas, routes, errors as OpenAI spells them."""

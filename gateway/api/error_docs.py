@@ -1,0 +1,23 @@
+"""The error answers of a route, for its OpenAPI description."""
+
+from typing import Any
+
+from gateway.api.errors import ErrorEnvelope
+
+_MEANINGS = {
+    400: "A field does not fit; `param` names it.",
+    403: "The link is not signed by this server.",
+    404: "No such model or image.",
+    410: "The link has expired.",
+    413: "The body is too large.",
+    415: "The body is not JSON.",
+    429: "Too much work is waiting; `Retry-After` says when to come back.",
+    500: "A defect; the message carries the request id.",
+    503: "The backend is away or the server is shutting down; `Retry-After` says when to come back.",
+    504: "It took too long and was stopped.",
+}
+
+
+def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """For a route's `responses`."""
+    return {status: {"model": ErrorEnvelope, "description": _MEANINGS[status]} for status in statuses}

@@ -1,0 +1,1 @@
+"""What the gateway does for one request, free of HTTP."""

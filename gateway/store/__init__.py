@@ -1,0 +1,1 @@
+"""Where finished pictures lie, and the signed URLs that lead to them."""
