@@ -38,7 +38,9 @@ model_transaction_policy {decoupled: true}
 instance_group [{kind: KIND_CPU count: 1}]
 """
 
-# One loop thread owns the senders and the metrics. Triton 2.51 dies (SIGSEGV) when several threads set custom metrics.
+# One loop thread owns the senders and the metrics: Triton 2.51 dies (SIGSEGV) when two threads use one Metric at once.
+# An error goes out together with the final flag: sent apart, on a stream that asked for typed errors, the flag alone
+# hits a stream that is already gone, and kills the server too.
 STEPPER = """
 import json
 import queue

@@ -123,6 +123,19 @@ async def test_too_slow_to_start(runtime: TritonRuntime, tmp_path: Path, log_fil
     assert wait_until(lambda: not any("triton" in " ".join(p.cmdline()) for p in alive(children)))
 
 
+async def test_a_cancelled_start_leaves_nothing(runtime: TritonRuntime, tmp_path: Path, log_file: Path) -> None:
+    triton = TritonSupervisor(runtime, repository_with(tmp_path / "models", "addone"), log_file, QUICK)
+    for delay_s in (0.0, 0.05, 0.15):
+        start = asyncio.create_task(triton.start())
+        await asyncio.sleep(delay_s)
+        start.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await start
+        assert triton.status.state is State.STOPPED
+        marker = str(tmp_path / "models")
+        assert wait_until(lambda: not [p for p in psutil.process_iter(["cmdline"]) if marker in str(p.info["cmdline"])])  # noqa: B023
+
+
 PARENT = """
 import asyncio, sys
 from pathlib import Path

@@ -29,10 +29,10 @@ READY_POLL_S = 0.05
 class TritonSupervisor:
     """Start Triton, watch it, restart it, stop it.
 
-    A restart follows the death of the server, of one of its Python stubs (from which Triton does not recover by itself),
-    or silence on the health endpoint. The ports never change, so clients just reconnect.
+    A restart follows the death of the server or of one of its Python stubs (which Triton alone does not recover from),
+    and silence on the health endpoint. The ports never change, so clients just reconnect.
 
-    Use as an async context manager, or call `start()` and `stop()`; one event loop, one life.
+    An async context manager, or `start()` and `stop()`; for one event loop.
     """
 
     def __init__(
@@ -93,7 +93,8 @@ class TritonSupervisor:
         except BaseException as error:
             if not reserved:  # ports that clients already know stay ours until stop()
                 self._release()
-            self._set(State.FAILED, detail=_first_line(error))
+            cancelled = isinstance(error, asyncio.CancelledError)
+            self._set(State.STOPPED if cancelled else State.FAILED, detail=_first_line(error))
             raise
         self._set(State.READY)
         self._watcher = asyncio.create_task(self._supervise(), name="triton-supervisor")
