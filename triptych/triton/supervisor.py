@@ -93,8 +93,8 @@ class TritonSupervisor:
         except BaseException as error:
             if not reserved:  # ports that clients already know stay ours until stop()
                 self._release()
-            cancelled = isinstance(error, asyncio.CancelledError)
-            self._set(State.STOPPED if cancelled else State.FAILED, detail=_first_line(error))
+            state = State.STOPPED if isinstance(error, asyncio.CancelledError) else State.FAILED
+            self._set(state, detail=_first_line(error))
             raise
         self._set(State.READY)
         self._watcher = asyncio.create_task(self._supervise(), name="triton-supervisor")
@@ -119,7 +119,7 @@ class TritonSupervisor:
                 await self._watcher
             self._watcher = None
         process, self._process = self._process, None
-        code = await process.stop() if process is not None else None
+        code = await process.stop() if process else None
         if code:
             logger.warning("Triton stopped with exit code %d: requests in flight were cut off", code)
         self._release()
@@ -209,8 +209,7 @@ class TritonSupervisor:
 
     async def _until_broken(self, process: TritonProcess) -> str:
         """Wait until this process is no good any more; why."""
-        policy = self._policy
-        last_answer = time.monotonic()
+        policy, last_answer = self._policy, time.monotonic()
         suspects: frozenset[int] = frozenset()
         while True:
             with contextlib.suppress(TimeoutError):
