@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from benchmarks.contenders import CONTENDERS, chosen
+from benchmarks.contenders import CONTENDERS, OURS, chosen
+from benchmarks.ours import publish
 from benchmarks.report import markdown, show
 from benchmarks.results import save
 from benchmarks.runner import run_all
@@ -17,11 +18,14 @@ _KEYS = ", ".join(contender.key for contender in CONTENDERS)
 
 
 def main(
+    *,
     model: Annotated[Path, typer.Option(help="A diffusers StableDiffusionPipeline folder.")] = _ROOT
     / "wardrobe/weights/wardrobe",
     steps: Annotated[int, typer.Option(help="Steps of the ordinary requests.")] = DEFAULT_STEPS,
     quick: Annotated[bool, typer.Option(help="One short repeat: does everything work? Figures mean little.")] = False,
     only: Annotated[list[str] | None, typer.Option(help=f"Contender to visit, repeatable: {_KEYS}.")] = None,
+    runtime_directory: Annotated[Path, typer.Option(help="Where Triptych keeps its compiled model.")] = _ROOT
+    / "runtime",
     out: Annotated[Path, typer.Option(help="Folder for the result.")] = _ROOT / "benchmarks/results",
 ) -> None:
     """Ours and the peers side by side: same weights, same settings, one after another."""
@@ -30,8 +34,10 @@ def main(
         contenders = chosen(only or [])
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--only") from error
-    workload = describe(model, steps=steps)
-    with console.status("starting") as status:
+    workload = describe(model, runtime_directory, steps=steps)
+    with console.status("publishing the model") as status:
+        if any(contender.key in OURS for contender in contenders):
+            publish(workload)
         run = run_all(contenders, workload, QUICK if quick else FULL, status.update)
     show(run, console)
     path = save(run, out)

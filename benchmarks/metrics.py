@@ -1,22 +1,27 @@
-"""The step engine's counters, read off a server's Prometheus page."""
+"""The step engine's counters, read off Prometheus pages."""
+
+from collections.abc import Sequence
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from benchmarks.figures import StepCounters
 
-STEPS_COUNTER = "triptych_engine_steps_total"
+STEPS_COUNTER = "triptych_engine_ticks_total"
 ROWS_COUNTER = "triptych_engine_rows_total"
 
 
-async def read_counters(base_url: str) -> StepCounters | None:
-    """The totals over all models; None if the page does not answer or does not have them."""
+async def read_counters(pages: Sequence[str]) -> StepCounters | None:
+    """The totals over all models, off the first page that has them; None if none does."""
     async with httpx.AsyncClient(trust_env=False, timeout=5.0) as client:
-        try:
-            page = await client.get(f"{base_url}/metrics")
-        except httpx.HTTPError:
-            return None
-    return parse_counters(page.text) if page.status_code == httpx.codes.OK else None
+        for url in pages:
+            try:
+                page = await client.get(url)
+            except httpx.HTTPError:
+                continue
+            if page.status_code == httpx.codes.OK and (found := parse_counters(page.text)) is not None:
+                return found
+    return None
 
 
 def parse_counters(page: str) -> StepCounters | None:

@@ -4,7 +4,7 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter, sleep
@@ -40,9 +40,10 @@ def free_port() -> int:
 class ServerProcess:
     """A command and everything it starts. Use as a context manager."""
 
-    def __init__(self, command: Sequence[str], log: Path) -> None:
+    def __init__(self, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> None:
         self._command = list(command)
         self._log = log
+        self._environment = dict(environment or {})
         self._process: subprocess.Popen[bytes] | None = None
         self._started = 0.0
 
@@ -55,7 +56,7 @@ class ServerProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env=os.environ | quiet,
+                env=os.environ | quiet | self._environment,
                 start_new_session=True,
             )
         return self

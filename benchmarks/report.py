@@ -32,7 +32,7 @@ def show(run: Run, console: Console) -> None:
     for grid in grids(run):
         table = Table(title=grid.title, title_justify="left")
         for index, name in enumerate(grid.header):
-            table.add_column(name, justify="right" if index else "left")
+            table.add_column(name, justify="right" if index else "left", no_wrap=index == 0)
         for row in grid.rows:
             table.add_row(*row)
         console.print(table)
@@ -66,7 +66,7 @@ def settings_line(run: Run) -> str:
 
 def _speed(run: Run) -> Grid:
     crowds = run.plan.users
-    header = ("", "latency", "p95", *(f"{users} user{'s' if users > 1 else ''}" for users in crowds))
+    header = ("", "latency", "p95", *(f"{users}" for users in crowds))
     rows = []
     for summary in run.summaries:
         alone = summary.point(1)
@@ -79,11 +79,11 @@ def _speed(run: Run) -> Grid:
                 *(_number(point.images_per_s if point else None) for point in rates),
             )
         )
-    return Grid("Latency of 1 user, and images/s by the number of users", header, tuple(rows))
+    return Grid("Latency of one user; images/s by users at once", header, tuple(rows))
 
 
 def _mixed(run: Run) -> Grid:
-    header = ("", "alone", "p95 beside", "ratio", "long images/s", f"rows/step, {CROWD} users")
+    header = ("", "alone", "p95 beside", "ratio", "long images/s", "rows/step")
     rows = tuple(
         (
             summary.label,
@@ -95,7 +95,10 @@ def _mixed(run: Run) -> Grid:
         )
         for summary in run.summaries
     )
-    title = f"A {SHORT_STEPS}-step request alone and beside {run.plan.long_users} users of {LONG_STEPS} steps"
+    title = (
+        f"A {SHORT_STEPS}-step request alone and beside {run.plan.long_users} users of {LONG_STEPS} steps; "
+        f"mean rows of a denoiser call at {CROWD} users"
+    )
     return Grid(title, header, rows)
 
 

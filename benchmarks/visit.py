@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.client import HttpDrawer
-from benchmarks.contenders import Contender, InProcess, Server
+from benchmarks.contenders import Contender, InProcess, Server, environment
 from benchmarks.figures import Measured, StepCounters, Visit, measure, no_counters
 from benchmarks.inproc.job import JOB, RESULT, Job
 from benchmarks.load import DrawError
 from benchmarks.metrics import read_counters
+from benchmarks.ours import metrics_pages
 from benchmarks.processes import ServerError, ServerProcess, free_port
 from benchmarks.workload import Plan, Workload
 
@@ -33,12 +34,12 @@ def visit(contender: Contender, repeat: int, workload: Workload, plan: Plan) -> 
 def _server(server: Server, empty: Visit, workload: Workload, plan: Plan, folder: Path) -> Visit:
     port = free_port()
     base_url = f"http://127.0.0.1:{port}"
-    with ServerProcess(server.command(workload, port), folder / "server.log") as process:
+    with ServerProcess(server.command(workload, port), folder / "server.log", environment(workload)) as process:
         live_s = process.wait_until_ok(f"{base_url}/livez", plan.start_limit_s)
         ready_s = process.wait_until_ok(f"{base_url}/readyz", plan.start_limit_s)
 
         async def probe() -> StepCounters | None:
-            return await read_counters(base_url)
+            return await read_counters(metrics_pages(base_url, workload.runtime_directory))
 
         measured = asyncio.run(_over_http(base_url, workload, plan, probe if server.has_step_engine else no_counters))
         return replace(empty, live_s=live_s, ready_s=ready_s, memory=process.memory(), measured=measured)

@@ -16,15 +16,24 @@ DEFAULT_SCHEDULER = "dpm++_2m_karras"
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """The settings that all servers share. `model_folder` is a diffusers StableDiffusionPipeline folder."""
+    """The settings that all servers share.
+
+    `model_folder` is a diffusers StableDiffusionPipeline folder; `runtime_directory` is where Triptych publishes it.
+    """
 
     model_folder: Path
+    runtime_directory: Path
     model: str
     steps: int
     guidance_scale: float
     scheduler: str
     width: int
     height: int
+
+    @property
+    def repository(self) -> Path:
+        """The published models."""
+        return self.runtime_directory / "model_repository"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +82,13 @@ QUICK = replace(
 )
 
 
-def describe(folder: Path, *, steps: int = DEFAULT_STEPS) -> Workload:
+def describe(folder: Path, runtime_directory: Path, *, steps: int = DEFAULT_STEPS) -> Workload:
     """The workload for one model folder: its own guidance and size, and its scheduler if `triptych.json` is there."""
     manifest = load_source(folder).manifest
     own = (folder / "triptych.json").is_file()
     return Workload(
         model_folder=folder.resolve(),
+        runtime_directory=runtime_directory.resolve(),
         model=manifest.name,
         steps=steps,
         guidance_scale=manifest.defaults.guidance_scale,
