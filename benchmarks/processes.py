@@ -91,7 +91,7 @@ class ServerProcess:
     def memory(self) -> tuple[ProcessMemory, ...]:
         """Resident memory of every living process, the first one first."""
         found = []
-        for process in self._family():
+        for process in self.family():
             try:
                 role = "main" if process.pid == self._running.pid else _role(process.cmdline())
                 found.append(ProcessMemory(role, round(process.memory_info().rss / 2**20, 1)))
@@ -101,7 +101,7 @@ class ServerProcess:
 
     def stop(self) -> None:
         """Ask the group to end, then end it; children which left the group included."""
-        family = self._family()
+        family = self.family()
         self._signal_group(signal.SIGTERM)
         _, alive = psutil.wait_procs(family, timeout=_GRACE_S)
         self._signal_group(signal.SIGKILL)
@@ -119,7 +119,8 @@ class ServerProcess:
             raise ServerError("the process was not started: use it as a context manager")
         return self._process
 
-    def _family(self) -> list[psutil.Process]:
+    def family(self) -> list[psutil.Process]:
+        """The process and everything it started that still lives."""
         try:
             root = psutil.Process(self._running.pid)
             return [root, *root.children(recursive=True)]

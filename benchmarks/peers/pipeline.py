@@ -44,7 +44,7 @@ class Pipeline:
         torch.set_num_threads(usable_cores())
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self._pipeline = StableDiffusionPipeline.from_pretrained(
-            folder, local_files_only=True, torch_dtype=torch.float32, safety_checker=None, requires_safety_checker=False
+            folder, local_files_only=True, dtype=torch.float32, safety_checker=None, requires_safety_checker=False
         ).to(self._device)
         self._pipeline.set_progress_bar_config(disable=True)
         self._trained_with = self._pipeline.scheduler.config
