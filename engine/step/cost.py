@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 from engine.step.bucket import Bucket, RowLimits
 
 # How fast a bucket's level follows what the machine does now (neighbours, clocks), and its shape what the graph does.
+# The shape must be far slower: while the level catches up with a change, some of it leaks into the shape.
 _LEVEL_WEIGHT = 0.2
-_SHAPE_WEIGHT = 0.02
+_SHAPE_WEIGHT = 0.002
+# Calls that a warm-up's measurement counts as: it is the best of several on a quiet engine.
+_TRUSTED = 500
 # Before anything was measured: a millisecond a row, which only has to order requests sensibly.
 _GUESS = {1: 1e-3, 2: 2e-3}
 
@@ -41,7 +44,7 @@ class _Curve:
         expected = self.relative(rows)
         count = self.counts.get(rows, 0) + 1
         self.counts[rows] = count
-        weight = max(_SHAPE_WEIGHT, 1.0 / (count + 1)) if rows not in self.shape else _SHAPE_WEIGHT
+        weight = max(_SHAPE_WEIGHT, 1.0 / (count + 1))
         self.shape[rows] = expected + weight * (seconds / self.level - expected)
         self.level += _LEVEL_WEIGHT * (seconds / expected - self.level)
 
@@ -60,7 +63,7 @@ class CostModel:
         """Take warm-up's seconds by rows as this bucket's curve and as the pattern for buckets not yet seen."""
         self._reference = _Curve(dict(points))
         self._reference_cells = bucket.cells
-        self._curves[bucket] = _Curve(dict(points))
+        self._curves[bucket] = _Curve(dict(points), counts=dict.fromkeys(points, _TRUSTED))
 
     def seconds(self, bucket: Bucket, rows: int) -> float:
         """Expected seconds of one call with `rows` rows; deterministic batches always pay their fixed size."""

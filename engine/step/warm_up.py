@@ -13,7 +13,7 @@ from families.manifest import ModelManifest
 _log = logging.getLogger(__name__)
 
 # The fastest of these counts: a busy neighbour can only slow a call down.
-_REPEATS = 2
+_REPEATS = 3
 
 
 def warm_up(runtime: Runtime, manifest: ModelManifest, limits: RowLimits, costs: CostModel) -> None:
