@@ -95,11 +95,12 @@ class BackendSettings(_Section):
     )
     runtime: Literal["onnxruntime", "torch"] = Field(default="onnxruntime", description="What executes the components.")
     threads: int | None = Field(default=None, ge=1, description="CPU threads of the runtime; default: one a core.")
-    triton_url: str = Field(default="127.0.0.1:8001", description="Triton's gRPC address, host:port.")
-    call_timeout: float = Field(default=60, gt=0, description="Seconds for one text encoding or decode.")
-    idle_timeout: float = Field(
-        default=120, gt=0, description="Seconds without any denoising event before a job is given up."
+    triton_url: str | None = Field(
+        default=None,
+        min_length=1,
+        description="gRPC address, host:port, of a Triton that somebody else runs; default: one of our own.",
     )
+    call_timeout: float = Field(default=60, gt=0, description="Seconds for one text encoding or decode in Triton.")
 
 
 class LoggingSettings(_Section):

@@ -3,9 +3,9 @@
 import json
 import logging
 import sys
-from typing import Literal
 
 from gateway.api.request_id import current_request_id
+from gateway.settings import LoggingSettings
 
 _TEXT = "%(asctime)s %(levelname)-7s %(request_id)s %(name)s: %(message)s"
 
@@ -30,11 +30,11 @@ class _JsonFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=False)
 
 
-def configure_logging(level: str, output: Literal["text", "json"]) -> None:
+def configure_logging(settings: LoggingSettings) -> None:
     """Replace the root logger's handlers. For the process's owner (the command line), not for libraries."""
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(_RequestIdFilter())
-    handler.setFormatter(_JsonFormatter() if output == "json" else logging.Formatter(_TEXT))
+    handler.setFormatter(_JsonFormatter() if settings.format == "json" else logging.Formatter(_TEXT))
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level)
+    root.setLevel(settings.level)

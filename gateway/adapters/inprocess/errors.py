@@ -1,0 +1,22 @@
+"""The engine's errors as the gateway's own, at the edge."""
+
+from engine.errors import EngineClosedError, InvalidRequestError, QueueFullError
+from gateway.domain.errors import BackendError, BackendFailed, BackendRejected, BackendUnavailable, QueueFull
+
+_RETRY_SECONDS = 2
+
+
+def backend_error(error: Exception) -> BackendError:
+    """The error of the port for one of the engine, or for whatever escaped from its libraries."""
+    translated: BackendError
+    match error:
+        case QueueFullError():
+            translated = QueueFull("the engine's queue is full; retry later")
+        case EngineClosedError():
+            translated = BackendUnavailable("the engine is shutting down", retry_after=_RETRY_SECONDS)
+        case InvalidRequestError():
+            translated = BackendRejected(f"the engine refused the request: {error}")
+        case _:
+            translated = BackendFailed(f"the engine failed: {error!r}")
+    translated.__cause__ = error
+    return translated

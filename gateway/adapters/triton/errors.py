@@ -1,0 +1,66 @@
+"""Triton's and gRPC's errors as the gateway's own, at the edge."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import grpc
+from tritonclient.utils import InferenceServerException
+
+from families.denoise_wire import QUEUE_FULL
+from gateway.domain.errors import (
+    BackendError,
+    BackendFailed,
+    BackendRejected,
+    BackendTimeout,
+    BackendUnavailable,
+    QueueFull,
+)
+
+_RETRY_SECONDS = 2
+"""A supervised Triton is back within a few seconds."""
+_QUEUE_FULL = (QUEUE_FULL, "Exceeds maximum queue size")
+_QUEUE_TIMEOUT = "Request timeout expired"
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise whatever gRPC or Triton raises inside as one of the BackendError family."""
+    try:
+        yield
+    except grpc.aio.AioRpcError as error:
+        raise backend_error(error.code().name, error.details() or "") from error
+    except InferenceServerException as error:
+        status = (error.status() or "UNKNOWN").removeprefix("StatusCode.")
+        raise backend_error(status, error.message() or "") from error
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        # gRPC raises this too when the *server* cancelled the call, which it does while it shuts down.
+        raise backend_error("CANCELLED", "the server cancelled the call") from None
+
+
+def backend_error(status: str, message: str) -> BackendError:
+    """The error for a gRPC status by its name and Triton's message."""
+    match status:
+        case "UNAVAILABLE" | "RESOURCE_EXHAUSTED" if any(known in message for known in _QUEUE_FULL):
+            return QueueFull("the inference server's queue is full; retry later")
+        case "UNAVAILABLE" if _QUEUE_TIMEOUT in message:
+            return BackendTimeout("the request waited too long in the inference server's queue")
+        case "DEADLINE_EXCEEDED":
+            return BackendTimeout("the inference server did not answer in time")
+        # NOT_FOUND: the server is up and has not loaded the model yet, or is unloading it.
+        case "UNAVAILABLE" | "CANCELLED" | "NOT_FOUND":
+            return unavailable(message)
+        case "INVALID_ARGUMENT":
+            return BackendRejected(f"Triton refused the call: {message}")
+        case _:
+            return BackendFailed(f"Triton: {status}: {message}")
+
+
+def unavailable(reason: str) -> BackendUnavailable:
+    """`reason` is for the log alone: it may hold addresses."""
+    error = BackendUnavailable("the inference server is not available; retry shortly", retry_after=_RETRY_SECONDS)
+    error.add_note(reason)
+    return error
