@@ -14,8 +14,6 @@ $(READY): pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "Triptych needs Python 3.11: '$(PYTHON)' was not found (set PYTHON=...)"; exit 1; }
 	@echo "Setting up $(VENV) (once; a few minutes)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip==26.1.1" setuptools==84.2.1 2>/dev/null \
-		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check setuptools==84.2.1
 	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on --constraint constraints.txt --editable ".[dev]" 2>&1 \
 		| grep --line-buffered -vE '^(WARNING: Location|Requirement already)' | sed -u -E 's/^(Collecting|Downloading|Installing|Processing) ([^ ]*).*/  \1 \2/'
 	@$(BIN)/python -c "import triptych, torch, diffusers, tritonclient.grpc" && touch $@

@@ -1,0 +1,43 @@
+"""Reads Prometheus text from Triton and the gateway."""
+
+import asyncio
+import re
+import time
+
+import httpx
+
+from tests.support.stack import RunningStack
+
+
+def sample(text: str, name: str, labels: re.Pattern[str] | None = None) -> float:
+    """Sum of a metric's samples whose labels match; 0 when there is none."""
+    total = 0.0
+    for line in text.splitlines():
+        match = re.match(rf"{re.escape(name)}(\{{.*\}})? (\S+)$", line)
+        if match and (labels is None or labels.search(match.group(1) or "")):
+            total += float(match.group(2))
+    return total
+
+
+async def triton_metrics(stack: RunningStack) -> str:
+    """Triton's own metrics page."""
+    async with httpx.AsyncClient() as http:
+        return (await http.get(stack.state().triton_metrics_url, timeout=10)).text
+
+
+async def gateway_metrics(stack: RunningStack) -> str:
+    """The gateway's metrics page."""
+    async with httpx.AsyncClient() as http:
+        return (await http.get(f"{stack.url}/metrics", timeout=10)).text
+
+
+async def wait_until_idle(stack: RunningStack, seconds: float = 20) -> None:
+    """Until the step engine holds nothing, neither in flight nor waiting."""
+    deadline = time.monotonic() + seconds
+    while True:
+        text = await triton_metrics(stack)
+        held = sample(text, "triptych_engine_active_images") + sample(text, "triptych_engine_waiting_images")
+        if held == 0:
+            return
+        assert time.monotonic() < deadline, f"the engine still holds {held} images after {seconds} s"
+        await asyncio.sleep(0.05)

@@ -1,0 +1,105 @@
+"""`triptych serve`: the gateway comes up at once; models and Triton follow, and `/readyz` tells when all is there."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+
+from gateway.app import create_app
+from gateway.settings import Settings
+from triptych.inference import Inference
+from triptych.run_state import RunState, remove_state, write_state
+from triptych.triton import TritonSupervisor
+
+logger = logging.getLogger(__name__)
+
+
+class AddressUnusable(RuntimeError):
+    """The gateway's port is taken, or its address is not this machine's."""
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, except that signals are the composition's: uvicorn raises them again before Triton has stopped."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone."""
+        yield
+
+
+async def serve(settings: Settings, inference: Inference) -> int:
+    """Run until a signal, or a failure that no restart mends; the process's exit code. Raises AddressUnusable.
+
+    SIGTERM and SIGINT drain: no new connection, requests under way finish within `server.drain_seconds`, then Triton
+    stops. A second signal cuts them off.
+    """
+    listener = _listen(settings.server.host, settings.server.port)
+    host, port = listener.getsockname()[:2]
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    server = _Server(
+        uvicorn.Config(
+            create_app(settings, inference.backend),
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=max(1, round(settings.server.drain_seconds)),
+        )
+    )
+    _on_signals(server)
+
+    def report(triton: TritonSupervisor | None) -> None:
+        write_state(settings.runtime_directory, _state(url, triton))
+
+    report(None)
+    logger.info("gateway on %s, models are coming up", url)
+    serving = asyncio.create_task(server.serve(sockets=[listener]), name="gateway")
+    keeping = asyncio.create_task(inference.keep(report), name="inference")
+    try:
+        await asyncio.wait({serving, keeping}, return_when=asyncio.FIRST_COMPLETED)
+        failure = keeping.exception() if keeping.done() else None
+        if failure is not None:
+            logger.critical("stopping: %s", failure)
+            server.should_exit = True
+        await serving
+        return 0 if failure is None else 1
+    finally:
+        keeping.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await keeping
+        await inference.stop()
+        remove_state(settings.runtime_directory)
+
+
+def _state(url: str, triton: TritonSupervisor | None) -> RunState:
+    if triton is None:
+        return RunState(gateway_url=url, gateway_pid=os.getpid())
+    endpoints = triton.endpoints
+    return RunState(
+        gateway_url=url,
+        gateway_pid=os.getpid(),
+        triton_pid=triton.status.pid,
+        triton_grpc=endpoints.grpc,
+        triton_http_url=endpoints.http,
+        triton_metrics_url=endpoints.metrics,
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise AddressUnusable(f"cannot listen on {host}:{port}: {error.strerror}") from error
+
+
+def _on_signals(server: uvicorn.Server) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        try:
+            loop.add_signal_handler(number, server.handle_exit, number, None)
+        except NotImplementedError:  # Windows
+            signal.signal(number, server.handle_exit)
