@@ -68,10 +68,10 @@ class Plan:
 FULL = Plan(
     repeats=3,
     users=(1, 2, 4, 8, 16),
-    cell_s=3.0,
+    cell_s=2.5,
     warm_up_s=1.5,
     short_solo_s=1.5,
-    loaded_s=6.0,
+    loaded_s=5.0,
     long_users=4,
     think_s=0.05,
     start_limit_s=60.0,
