@@ -22,13 +22,13 @@ from engine.open import open_component
 from engine.request import DenoiseRequest, NamedCondition
 from engine.settings import RuntimeSettings, StepSettings
 from engine.step import StepEngine, open_step_engine
+from families.batching import MAX_BATCH
 from families.catalog import ModelSource, load_source
 from families.manifest import Component
 from families.repository import version_folder
 from gateway.pipelines.prompts import PromptTokenizer
 
 _RUNTIME = "onnxruntime"
-_MAX_BATCH = 8
 _MOST_USERS = 16
 
 
@@ -114,7 +114,7 @@ def open_drawer(workload: Workload) -> Iterator[DirectDrawer]:
 
     def batcher(component: Component) -> MicroBatcher:
         folder = version_folder(workload.repository, workload.model, component)
-        return MicroBatcher(open_component(folder, component, _RUNTIME, RuntimeSettings()), _MAX_BATCH)
+        return MicroBatcher(open_component(folder, component, _RUNTIME, RuntimeSettings()), MAX_BATCH[component])
 
     denoiser = version_folder(workload.repository, workload.model, Component.DENOISER)
     parts = _Parts(
