@@ -47,25 +47,28 @@ def _write(path: Path, count: int, rows: list[Scene], draw: "Draw", workers: int
         log.info("%s is there", path.name)
         return
     partial = path.with_suffix(".partial.npy")
-    pixels = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=(count, SIZE, SIZE, 3))
+    shape = (count, SIZE, SIZE, 3)
+    pixels = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)  # type: ignore[no-untyped-call]
     with get_context("fork").Pool(workers) as pool:
         for row, image in enumerate(pool.imap(draw, enumerate(rows), chunksize=32)):
             pixels[row] = image
             if row % 2000 == 1999:
                 log.info("%s: %d of %d", path.name, row + 1, count)
     pixels.flush()
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 class Draw:
     """A picklable drawing job: (row, scene) -> RGB uint8 [128, 128, 3]."""
 
     def __call__(self, job: tuple[int, Scene]) -> Pixels:
+        """Draw one row."""
         raise NotImplementedError
 
 
 class _Person(Draw):
     def __call__(self, job: tuple[int, Scene]) -> Pixels:
+        """Draw one row."""
         return render(job[1]).image
 
 
@@ -73,6 +76,7 @@ class _Extra(Draw):
     """What the autoencoder meets outside whole pictures: flat-lays, single layers, pictures with a grey hole."""
 
     def __call__(self, job: tuple[int, Scene]) -> Pixels:
+        """Draw one row."""
         row, scene = job
         rng = np.random.default_rng([SCENE_SEED, row])
         if row % 3 == 0:
@@ -93,6 +97,7 @@ _draw_person, _draw_extra = _Person(), _Extra()
 
 
 def main() -> None:
+    """Render the corpus from the command line."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runtime", type=Path, default=None)

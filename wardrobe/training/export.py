@@ -57,6 +57,7 @@ def export(
 
 
 def main() -> None:
+    """Export the EMA weights of the runtime folder; untrained ones where there are none yet."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runtime", type=Path, default=None)

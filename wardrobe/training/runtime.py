@@ -1,12 +1,13 @@
 """What all trainers share: where they write, which device they use, how they save and come back."""
 
 import logging
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+
+from wardrobe.training import parallel
 
 log = logging.getLogger(__name__)
 
@@ -22,12 +23,14 @@ def runtime_folder(chosen: Path | None) -> Path:
 
 
 def pick_device() -> torch.device:
+    """CUDA when there is one."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def step_rng(seed: int, step: int) -> tuple[np.random.Generator, torch.Generator]:
-    """Randomness as a function of the step, so a resumed run repeats exactly what an unbroken one does."""
-    return np.random.default_rng([seed, step]), torch.Generator().manual_seed(seed * 1_000_003 + step)
+    """Randomness as a function of the step and process: a resumed run repeats what an unbroken one does."""
+    place = step * parallel.world_size() + parallel.rank()
+    return np.random.default_rng([seed, place]), torch.Generator().manual_seed(seed * 1_000_003 + place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         },
         partial,
     )
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def load_checkpoint(path: Path) -> Checkpoint | None:

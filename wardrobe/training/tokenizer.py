@@ -35,7 +35,11 @@ def train(captions: list[str]) -> CLIPTokenizer:
     learner = Tokenizer(models.BPE(end_of_word_suffix=WORD_END))
     learner.normalizer = Lowercase()
     learner.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Punctuation(), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+        [
+            pre_tokenizers.WhitespaceSplit(),
+            pre_tokenizers.Punctuation(),
+            pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ]
     )
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     room = VOCABULARY_SIZE - 2 * len(alphabet) - 2
@@ -58,6 +62,7 @@ def train(captions: list[str]) -> CLIPTokenizer:
 
 
 def vocabulary_of(tokenizer: CLIPTokenizer) -> Vocabulary:
+    """What the text encoder must know."""
     return Vocabulary(
         size=len(tokenizer),
         bos=int(tokenizer.bos_token_id),
@@ -82,6 +87,7 @@ def save(tokenizer: CLIPTokenizer, folder: Path) -> None:
 
 
 def main() -> None:
+    """Learn from captions of training scenes and save the tokenizer."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runtime", type=Path, default=None)

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from PIL import Image
+from torch.nn import functional
 
-from wardrobe.training import corpus
+from wardrobe.training import corpus, parallel
 from wardrobe.training.models import LATENT_STD, build_vae
 from wardrobe.training.runtime import (
     CHECKPOINT_SECONDS,
@@ -37,6 +37,8 @@ FINAL = "vae"
 
 @dataclass(frozen=True, slots=True)
 class VaeTraining:
+    """The plan of a run."""
+
     steps: int = 6000
     batch: int = 16
     crop: int = 64
@@ -70,7 +72,8 @@ def to_pixels(images: torch.Tensor) -> Pixels:
 def sample_crops(sources: list[Pixels], plan: VaeTraining, step: int, rng: np.random.Generator) -> torch.Tensor:
     """A batch of random crops, one in eight from the extras; float32 [B, 3, crop, crop]."""
     full = step >= plan.steps - plan.full_size_steps
-    crop, count = (SIZE, max(1, plan.batch // 4)) if full else (plan.crop, plan.batch)
+    crop, count = (SIZE, plan.batch // 4) if full else (plan.crop, plan.batch)
+    count = max(1, count // parallel.world_size())
     pixels = np.empty((count, crop, crop, 3), np.uint8)
     for row in range(count):
         source = sources[1 if rng.random() < 0.125 else 0]
@@ -84,10 +87,14 @@ def reconstruction_loss(output: torch.Tensor, target: torch.Tensor) -> torch.Ten
     """Multi-scale L1 plus gradient L1; both tensors [B, 3, H, W]."""
     error = output - target
     loss = error.abs().mean()
-    loss = loss + 0.7 * ((error[..., 1:] - error[..., :-1]).abs().mean() + (error[..., 1:, :] - error[..., :-1, :]).abs().mean())
+    loss = loss + 0.7 * (
+        (error[..., 1:] - error[..., :-1]).abs().mean() + (error[..., 1:, :] - error[..., :-1, :]).abs().mean()
+    )
     for scale in (2, 4, 8):
-        error = F.avg_pool2d(error, 2)
-        loss = loss + 0.6 * error.abs().mean() * (1 + scale / 8)
+        error = functional.avg_pool2d(error, 2)
+        # brightness alone explains most of the error, so hue is asked for separately
+        hue = error - error.mean(1, keepdim=True)
+        loss = loss + (0.6 * error.abs().mean() + 0.8 * hue.abs().mean()) * (1 + scale / 8)
     return loss
 
 
@@ -98,12 +105,15 @@ class VaeTrainer:
         torch.manual_seed(plan.seed)
         self.plan = plan
         self.device = pick_device()
-        self.vae = (vae or build_vae()).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimizer = torch.optim.AdamW(self.vae.parameters(), lr=plan.learning_rate, betas=(0.9, 0.99), weight_decay=1e-4, fused=True)
+        self.vae = (vae or build_vae()).to(self.device, memory_format=torch.channels_last)
+        self.optimizer = torch.optim.AdamW(
+            self.vae.parameters(), lr=plan.learning_rate, betas=(0.9, 0.99), weight_decay=1e-4, fused=True
+        )
         self.step = 0
         self._sources = sources
 
     def train_step(self) -> float:
+        """One update; returns the reconstruction loss."""
         plan = self.plan
         rng, noise = step_rng(plan.seed, self.step)
         images = sample_crops(self._sources, plan, self.step, rng).to(self.device)
@@ -114,18 +124,24 @@ class VaeTrainer:
             draw = torch.randn(posterior.mean.shape, generator=noise).to(self.device)
             output = self.vae.decode(posterior.mean + posterior.std * draw).sample
         loss = reconstruction_loss(output.float(), images)
-        kl = 0.5 * (posterior.mean.float() ** 2 + posterior.var.float() - 1 - posterior.logvar.float()).sum((1, 2, 3)).mean()
+        kl = (
+            0.5
+            * (posterior.mean.float() ** 2 + posterior.var.float() - 1 - posterior.logvar.float()).sum((1, 2, 3)).mean()
+        )
         self.optimizer.zero_grad(set_to_none=True)
         (loss + plan.kl_weight * kl).backward()
+        parallel.average_gradients(self.vae.parameters())
         torch.nn.utils.clip_grad_norm_(self.vae.parameters(), 1.0)
         self.optimizer.step()
         self.step += 1
         return float(loss.detach())
 
     def save(self, path: Path) -> None:
+        """Write everything that `restore` needs."""
         save_checkpoint(path, Checkpoint(self.step, {"vae": self.vae.state_dict()}, self.optimizer.state_dict()))
 
     def restore(self, path: Path) -> None:
+        """Go on from a checkpoint, if there is one."""
         checkpoint = load_checkpoint(path)
         if checkpoint is not None:
             self.vae.load_state_dict(checkpoint.modules["vae"])
@@ -151,6 +167,16 @@ def whiten(vae: AutoencoderKL, images: torch.Tensor) -> None:
 
 
 @torch.no_grad()
+def reconstruct(vae: AutoencoderKL, pictures: Pixels, batch: int = 32) -> Pixels:
+    """Pictures through the autoencoder and back; uint8 [B, H, W, 3] both."""
+    decoded = []
+    for start in range(0, len(pictures), batch):
+        latents = vae.encode(to_tensor(pictures[start : start + batch])).latent_dist.mode()
+        decoded.append(to_pixels(vae.decode(latents).sample))
+    return np.concatenate(decoded)
+
+
+@torch.no_grad()
 def save_preview(vae: AutoencoderKL, images: torch.Tensor, path: Path) -> float:
     """Pictures above their reconstructions; returns the mean absolute error in 8-bit steps."""
     output = vae.decode(vae.encode(images).latent_dist.mode()).sample
@@ -160,28 +186,34 @@ def save_preview(vae: AutoencoderKL, images: torch.Tensor, path: Path) -> float:
 
 
 def main() -> None:
+    """Train to the last step, whiten the latents and save the autoencoder."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runtime", type=Path, default=None)
-    parser.add_argument("--steps", type=int, default=VaeTraining.steps)
+    parser.add_argument("--steps", type=int, default=VaeTraining().steps)
     options = parser.parse_args()
+    parallel.start()
     folder = runtime_folder(options.runtime)
     plan = VaeTraining(steps=options.steps)
     sources = [corpus.load(folder, corpus.PEOPLE_FILE), corpus.load(folder, corpus.EXTRAS_FILE)]
     trainer = VaeTrainer(plan, sources)
     trainer.restore(folder / CHECKPOINT)
+    leads = parallel.rank() == 0
     preview = torch.cat([to_tensor(sources[0][:8].copy()), to_tensor(sources[1][:3].copy())]).to(trainer.device)
     saved = time.monotonic()
     losses: list[float] = []
     while trainer.step < plan.steps:
         losses.append(trainer.train_step())
-        if trainer.step % 50 == 0:
+        if leads and trainer.step % 50 == 0:
             log.info("step %d loss %.4f", trainer.step, sum(losses) / len(losses))
             losses.clear()
-        if time.monotonic() - saved > CHECKPOINT_SECONDS:
+        if leads and time.monotonic() - saved > CHECKPOINT_SECONDS:
             trainer.save(folder / CHECKPOINT)
             log.info("preview error %.2f", save_preview(trainer.vae, preview, folder / "vae.png"))
             saved = time.monotonic()
+    parallel.stop()
+    if not leads:
+        return
     trainer.save(folder / CHECKPOINT)
     vae = trainer.vae.eval()
     whiten(vae, to_tensor(sources[0][:256].copy()).to(trainer.device))

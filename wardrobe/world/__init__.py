@@ -1,0 +1,1 @@
+"""People and garments drawn from a caption grammar, with exact ground truth. numpy and PIL only."""

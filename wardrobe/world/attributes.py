@@ -11,6 +11,8 @@ class Figure(StrEnum):
 
 
 class HairColour(StrEnum):
+    """The colour of the hair and, darker, the brows."""
+
     BLACK = "black"
     BROWN = "brown"
     BLONDE = "blonde"
@@ -19,6 +21,8 @@ class HairColour(StrEnum):
 
 
 class HairStyle(StrEnum):
+    """The shape of the hair."""
+
     SHORT = "short"
     LONG = "long"
     CURLY = "curly"
@@ -26,12 +30,16 @@ class HairStyle(StrEnum):
 
 
 class Skin(StrEnum):
+    """The tone of the skin."""
+
     LIGHT = "light"
     TAN = "tan"
     DARK = "dark"
 
 
 class Pose(StrEnum):
+    """What the arms do."""
+
     ARMS_DOWN = "arms down"
     ARMS_RAISED = "arms raised"
     HANDS_ON_HIPS = "hands on hips"
@@ -48,12 +56,16 @@ class TopKind(StrEnum):
 
 
 class BottomsKind(StrEnum):
+    """What covers the legs."""
+
     TROUSERS = "trousers"
     SHORTS = "shorts"
     SKIRT = "skirt"
 
 
 class Colour(StrEnum):
+    """The colours of garments."""
+
     RED = "red"
     ORANGE = "orange"
     YELLOW = "yellow"
@@ -67,6 +79,8 @@ class Colour(StrEnum):
 
 
 class Pattern(StrEnum):
+    """What is printed on a garment."""
+
     PLAIN = "plain"
     STRIPED = "striped"
     DOTTED = "dotted"
@@ -74,6 +88,8 @@ class Pattern(StrEnum):
 
 
 class Background(StrEnum):
+    """The place."""
+
     WHITE_WALL = "white wall"
     GREY_WALL = "grey wall"
     MINT_WALL = "mint wall"

@@ -100,7 +100,10 @@ class _Scenery:
             peak = (x + shift, top)
             self._polygon([peak, (peak[0] + half, 104), (peak[0] - half, 104)], (110, 126, 160))
             self._polygon([peak, (peak[0] + half, 104), (peak[0] + half * 0.15, 104)], (92, 106, 142))
-            cap = [(peak[0] + u * half, top + v * (104 - top)) for u, v in ((0, 0), (0.3, 0.3), (0.1, 0.24), (-0.08, 0.33), (-0.3, 0.3))]
+            cap = [
+                (peak[0] + u * half, top + v * (104 - top))
+                for u, v in ((0, 0), (0.3, 0.3), (0.1, 0.24), (-0.08, 0.33), (-0.3, 0.3))
+            ]
             self._polygon(cap, (250, 252, 255))
         self._hill(98, 3, (236, 242, 250))
         self._gradient_hill(108, (222, 232, 246))

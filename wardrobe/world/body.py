@@ -38,6 +38,7 @@ class Arm:
 
     @property
     def joints(self) -> tuple[Point, Point, Point]:
+        """From shoulder to hand."""
         return self.shoulder, self.elbow, self.hand
 
     def upto(self, share: float) -> list[Point]:
@@ -47,6 +48,7 @@ class Arm:
         return [self.shoulder, self.elbow, _between(self.elbow, self.hand, share * 2 - 1)]
 
     def flipped(self) -> "Arm":
+        """The same arm on the other side."""
         (a, b, c) = ((128.0 - x, y) for x, y in self.joints)
         return Arm(a, b, c)
 
@@ -72,6 +74,7 @@ def arms(pose: Pose, build: Build) -> tuple[Arm, Arm]:
 
 
 def draw_legs(scene: Scene, frame: Frame) -> Pixels:
+    """Bare legs; RGBA uint8 [128, 128, 4]."""
     build = BUILDS[scene.person.figure]
     skin = SKIN[scene.person.skin]
     sketch = Sketch(frame, outline(skin))
@@ -87,6 +90,7 @@ def draw_legs(scene: Scene, frame: Frame) -> Pixels:
 
 
 def draw_shoes(scene: Scene, frame: Frame) -> Pixels:
+    """Shoes; RGBA uint8 [128, 128, 4]."""
     build = BUILDS[scene.person.figure]
     sketch = Sketch(frame, outline(SHOES))
     for side in (-1, 1):
@@ -107,13 +111,16 @@ def draw_chest(scene: Scene, frame: Frame) -> Pixels:
     sketch = Sketch(frame, outline(skin))
     sketch.polygon([(59.2, 38), (68.8, 38), (69.2, 50), (58.8, 50)])
     reach = build.shoulder - 1.5
-    sketch.polygon([(64 - 6, 48), (64 + 6, 48), (64 + reach, 52.5), (64 + reach - 3, 66), (64 - reach + 3, 66), (64 - reach, 52.5)])
+    sketch.polygon(
+        [(64 - 6, 48), (64 + 6, 48), (64 + reach, 52.5), (64 + reach - 3, 66), (64 - reach + 3, 66), (64 - reach, 52.5)]
+    )
     sketch.fill(skin)
     sketch.tint([(58, 43.5), (70, 43.5), (69, 47.8), (64, 49.6), (59, 47.8)], shade(skin), 0.75)
     return sketch.finish()
 
 
 def draw_arms(scene: Scene, frame: Frame) -> Pixels:
+    """Bare arms and hands; RGBA uint8 [128, 128, 4]."""
     build = BUILDS[scene.person.figure]
     skin = SKIN[scene.person.skin]
     sketch = Sketch(frame, outline(skin))

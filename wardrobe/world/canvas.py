@@ -31,11 +31,13 @@ class Frame:
     pivot: Point = (64.0, 120.0)  # stays in place when scaling: between the feet
 
     def at(self, point: Point) -> Point:
+        """A point on the working canvas."""
         x = (point[0] - self.pivot[0]) * self.scale + self.pivot[0] + self.dx
         y = (point[1] - self.pivot[1]) * self.scale + self.pivot[1] + self.dy
         return x * SUPERSAMPLING, y * SUPERSAMPLING
 
     def length(self, value: float) -> float:
+        """A length on the working canvas."""
         return value * self.scale * SUPERSAMPLING
 
 
@@ -69,12 +71,14 @@ class Sketch:
         self._paint_pen = ImageDraw.Draw(self._paint)
 
     def polygon(self, points: Sequence[Point]) -> None:
+        """Add a closed shape with an outline."""
         placed = [self.frame.at(point) for point in points]
         self._inner_pen.polygon(placed, fill=255)
         self._cover_pen.polygon(placed, fill=255)
         self._cover_pen.line([*placed, placed[0], placed[1]], fill=255, width=2 * self._line_width, joint="curve")
 
     def ellipse(self, centre: Point, rx: float, ry: float) -> None:
+        """Add an ellipse with an outline; radii in figure pixels."""
         x, y = self.frame.at(centre)
         a, b, edge = self.frame.length(rx), self.frame.length(ry), self._line_width
         self._inner_pen.ellipse((x - a, y - b, x + a, y + b), fill=255)
@@ -114,12 +118,12 @@ class Sketch:
         a, b = self.frame.length(rx), self.frame.length(ry)
         self._paint_pen.ellipse((x - a, y - b, x + a, y + b), fill=colour)
 
-    def arc(self, centre: Point, rx: float, ry: float, start: float, end: float, colour: RGB, width: float) -> None:
-        """Part of an ellipse's line, in degrees clockwise from three o'clock."""
+    def arc(self, centre: Point, radii: Point, degrees: tuple[float, float], colour: RGB, width: float) -> None:
+        """Part of an ellipse's line; degrees run clockwise from three o'clock."""
         x, y = self.frame.at(centre)
-        a, b = self.frame.length(rx), self.frame.length(ry)
+        a, b = self.frame.length(radii[0]), self.frame.length(radii[1])
         thickness = max(1, round(self.frame.length(width)))
-        self._paint_pen.arc((x - a, y - b, x + a, y + b), start, end, fill=colour, width=thickness)
+        self._paint_pen.arc((x - a, y - b, x + a, y + b), *degrees, fill=colour, width=thickness)
 
     def finish(self) -> Pixels:
         """The layer at output size: RGBA uint8 [128, 128, 4], straight alpha."""

@@ -125,5 +125,3 @@ def sample_caption(scene: Scene, rng: np.random.Generator) -> str:
 
 def _form(forms: tuple[str, ...], which: int) -> str:
     return forms[min(which, len(forms) - 1)]
-
-

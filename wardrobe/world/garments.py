@@ -18,7 +18,8 @@ def _torso(kind: TopKind, build: Build) -> list[Point]:
     hem = HIP_Y + 1.0
     if kind is TopKind.TANK_TOP:
         half = [
-            (64 + 5.6, 60.0), (64 + 7.2, SHOULDER_Y - 2.2), (64 + 12.2, SHOULDER_Y - 0.6), (64 + build.shoulder - 4.0, 59.0),
+            (64 + 5.6, 60.0), (64 + 7.2, SHOULDER_Y - 2.2), (64 + 12.2, SHOULDER_Y - 0.6),
+            (64 + build.shoulder - 4.0, 59.0),
             (64 + build.waist + 1.5, 65.0), (64 + build.waist + 1.0, WAIST_Y), (64 + build.hip + 0.8, hem),
         ]  # fmt: skip
         return mirrored(half)
@@ -55,15 +56,15 @@ def draw_top(top: Top, build: Build, worn_by: Sequence[Arm], frame: Frame, zoom:
             sketch.stroke([(x, SHOULDER_Y + 6.5), (x, 64.0)], line, 0.9)
     if top.kind is TopKind.SWEATER:
         _knit_ends(sketch, worn_by, build, top)
-        sketch.arc((64, SHOULDER_Y - 3.2), 6.4, 4.2, 0, 180, dark, 2.2)
-        sketch.arc((64, SHOULDER_Y - 3.2), 7.4, 5.2, 0, 180, line, 0.9)
+        sketch.arc((64, SHOULDER_Y - 3.2), (6.4, 4.2), (0, 180), dark, 2.2)
+        sketch.arc((64, SHOULDER_Y - 3.2), (7.4, 5.2), (0, 180), line, 0.9)
     elif top.kind is TopKind.DRESS:
         belt = WAIST_Y + 0.3
         sketch.stroke([(64 - build.waist - 0.6, belt), (64 + build.waist + 0.6, belt)], line, 2.6)
         for x, foot in ((57.0, 52.0), (71.0, 76.0)):
             sketch.stroke([(x, 80), (foot, 102)], line, 0.8)
     elif top.kind is TopKind.T_SHIRT:
-        sketch.arc((64, SHOULDER_Y - 3.2), 7.6, 5.6, 0, 180, line, 1.0)
+        sketch.arc((64, SHOULDER_Y - 3.2), (7.6, 5.6), (0, 180), line, 1.0)
     return sketch.finish()
 
 
@@ -94,7 +95,13 @@ def draw_bottoms(bottoms: Bottoms, build: Build, frame: Frame, zoom: float = 1.0
     else:
         end = ANKLE_Y + 2.0 if bottoms.kind is BottomsKind.TROUSERS else 99.5
         spread = 0.2 if bottoms.kind is BottomsKind.TROUSERS else 2.4
-        half = [(64 + hip - 2, waist), (64 + hip + 0.6, 86.0), (64 + hip + spread, end), (64 + 2.2 - spread / 4, end), (64 + 1.2, 91.0)]
+        half = [
+            (64 + hip - 2, waist),
+            (64 + hip + 0.6, 86.0),
+            (64 + hip + spread, end),
+            (64 + 2.2 - spread / 4, end),
+            (64 + 1.2, 91.0),
+        ]
         sketch.polygon(mirrored(half))
     sketch.fill(fabric)
     if bottoms.kind is BottomsKind.SKIRT:
@@ -106,5 +113,3 @@ def draw_bottoms(bottoms: Bottoms, build: Build, frame: Frame, zoom: float = 1.0
             sketch.tint([(x + 2, 74), (x + 11, 74), (x + 11, 116), (x + 3, 116)], dark, 0.32)
         sketch.stroke([(64, 84), (64, 91.5)], line, 1.0)
     return sketch.finish()
-
-

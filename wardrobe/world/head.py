@@ -6,7 +6,21 @@ from wardrobe.world.palette import HAIR, INK, RGB, SKIN, mix, outline, shade
 from wardrobe.world.scene import Scene
 
 CENTRE: Point = (64.0, 30.0)
-RX, RY = 14.2, 14.8
+RX = 14.2
+
+# Outlines of the hair over the head, before smoothing.
+_LONG: tuple[Point, ...] = (
+    (47.6, 46), (46.6, 28), (50, 16), (60, 11.4), (70, 11.4), (79, 17), (81.4, 28), (80.4, 46),
+    (76.4, 44), (75.6, 27.5), (66, 19.6), (60, 22.5), (52.6, 28), (51.6, 44),
+)  # fmt: skip
+_BUN: tuple[Point, ...] = (
+    (48.4, 31), (48.4, 22), (54, 14.5), (64, 12.2), (74, 14.5), (79.6, 22), (79.6, 31),
+    (76, 26), (70, 20.5), (64, 19.0), (58, 20.5), (52, 26),
+)  # fmt: skip
+_SHORT: tuple[Point, ...] = (
+    (47.8, 34), (47.2, 23), (52, 14.5), (61, 10.6), (72, 11.6), (79.4, 17.6), (80.8, 26), (80.2, 34),
+    (77.4, 32), (76, 23.5), (69, 22.6), (60, 21.4), (53.5, 25), (50.6, 32),
+)  # fmt: skip
 
 
 def draw_hair_back(scene: Scene, frame: Frame) -> Pixels | None:
@@ -28,7 +42,7 @@ def draw_hair_back(scene: Scene, frame: Frame) -> Pixels | None:
             return None
     sketch.fill(mix(hair, shade(hair), 0.55))
     if scene.person.hair_style is HairStyle.BUN:
-        sketch.arc((64, 10.6), 4.2, 3.6, 190, 350, outline(hair), 0.9)
+        sketch.arc((64, 10.6), (4.2, 3.6), (190, 350), outline(hair), 0.9)
     return sketch.finish()
 
 
@@ -36,6 +50,7 @@ _CURLS_BACK: tuple[Point, ...] = ((81.5, 42.0), (84.0, 33.0), (82.0, 24.0), (76.
 
 
 def draw_face(scene: Scene, frame: Frame) -> Pixels:
+    """Head, ears and features; RGBA uint8 [128, 128, 4]."""
     skin = SKIN[scene.person.skin]
     sketch = Sketch(frame, outline(skin))
     for x in (64 - RX, 64 + RX):
@@ -62,9 +77,11 @@ def _draw_features(sketch: Sketch, scene: Scene, skin: RGB) -> None:
         if woman:
             sketch.stroke([(x + side * 1.6, 30.6), (x + side * 3.5, 29.4)], INK, 1.0)
         lift = 27.0 if woman else 26.8
-        sketch.stroke([(x - 2.6, lift + 0.3 * (1 - side)), (x + 2.6, lift + 0.3 * (1 + side))], brow, 1.1 if woman else 1.9)
-    sketch.arc((64, 35.2), 1.3, 1.1, 20, 160, outline(skin), 0.9)
-    sketch.arc((64, 37.6), 4.4, 3.8, 22, 158, (150, 48, 56) if woman else INK, 1.5 if woman else 1.3)
+        sketch.stroke(
+            [(x - 2.6, lift + 0.3 * (1 - side)), (x + 2.6, lift + 0.3 * (1 + side))], brow, 1.1 if woman else 1.9
+        )
+    sketch.arc((64, 35.2), (1.3, 1.1), (20, 160), outline(skin), 0.9)
+    sketch.arc((64, 37.6), (4.4, 3.8), (22, 158), (150, 48, 56) if woman else INK, 1.5 if woman else 1.3)
 
 
 def draw_hair(scene: Scene, frame: Frame) -> Pixels:
@@ -77,19 +94,16 @@ def draw_hair(scene: Scene, frame: Frame) -> Pixels:
             for x, y in ((64, 15.5), (57.5, 16.5), (70.5, 16.5), (51.5, 20.5), (76.5, 20.5), (49.5, 27), (78.5, 27)):
                 sketch.ellipse((x, y), 5.4, 5.2)
         case HairStyle.LONG:
-            sketch.polygon(smooth([(47.6, 46), (46.6, 28), (50, 16), (60, 11.4), (70, 11.4), (79, 17), (81.4, 28), (80.4, 46),
-                                   (76.4, 44), (75.6, 27.5), (66, 19.6), (60, 22.5), (52.6, 28), (51.6, 44)]))  # fmt: skip
+            sketch.polygon(smooth(_LONG))
         case HairStyle.BUN:
-            sketch.polygon(smooth([(48.4, 31), (48.4, 22), (54, 14.5), (64, 12.2), (74, 14.5), (79.6, 22), (79.6, 31),
-                                   (76, 26), (70, 20.5), (64, 19.0), (58, 20.5), (52, 26)]))  # fmt: skip
+            sketch.polygon(smooth(_BUN))
         case HairStyle.SHORT:
-            sketch.polygon(smooth([(47.8, 34), (47.2, 23), (52, 14.5), (61, 10.6), (72, 11.6), (79.4, 17.6), (80.8, 26), (80.2, 34),
-                                   (77.4, 32), (76, 23.5), (69, 22.6), (60, 21.4), (53.5, 25), (50.6, 32)]))  # fmt: skip
+            sketch.polygon(smooth(_SHORT))
     sketch.fill(hair)
     shine = mix(hair, (255, 246, 230), 0.3)
     if scene.person.hair_style is HairStyle.CURLY:
         for x, y in ((58, 15.6), (70.4, 15.6), (52, 20), (64, 14.2)):
-            sketch.arc((x, y), 2.6, 2.4, 170, 300, shine, 1.1)
+            sketch.arc((x, y), (2.6, 2.4), (170, 300), shine, 1.1)
     else:
-        sketch.arc((63, 24.5), 11.5, 9.8, 205, 262, shine, 1.7)
+        sketch.arc((63, 24.5), (11.5, 9.8), (205, 262), shine, 1.7)
     return sketch.finish()

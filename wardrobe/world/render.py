@@ -42,10 +42,12 @@ class Render:
 
     def mask(self, part: Part) -> npt.NDArray[np.bool_]:
         """The pixels [128, 128] that show `part`; the masks of all parts partition the picture."""
-        return self.labels == PARTS.index(part)
+        mask: npt.NDArray[np.bool_] = self.labels == PARTS.index(part)
+        return mask
 
 
 def render(scene: Scene) -> Render:
+    """Draw a scene; the same scene always gives the same bytes."""
     layers = tuple(_draw_layers(scene))
     image = compose([layer.pixels for layer in layers])
     return Render(image, _labels(layers), layers)
@@ -120,4 +122,5 @@ def _labels(layers: tuple[Layer, ...]) -> Pixels:
         alpha = layer.pixels[..., 3].astype(np.float32) / 255
         shares *= 1 - alpha
         shares[PARTS.index(layer.part)] += alpha
-    return shares.argmax(axis=0).astype(np.uint8)
+    labels: Pixels = shares.argmax(axis=0).astype(np.uint8)
+    return labels

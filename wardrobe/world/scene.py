@@ -28,6 +28,8 @@ HELD_OUT_ONE_IN = 40  # share of attribute combinations that training never sees
 
 @dataclass(frozen=True, slots=True)
 class Top:
+    """A garment on the torso."""
+
     kind: TopKind
     colour: Colour
     pattern: Pattern
@@ -35,6 +37,8 @@ class Top:
 
 @dataclass(frozen=True, slots=True)
 class Bottoms:
+    """A garment on the legs."""
+
     kind: BottomsKind
     colour: Colour
     pattern: Pattern
@@ -45,6 +49,8 @@ Garment = Top | Bottoms
 
 @dataclass(frozen=True, slots=True)
 class Person:
+    """Who wears the clothes."""
+
     figure: Figure
     hair_colour: HairColour
     hair_style: HairStyle
@@ -65,6 +71,8 @@ class Staging:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
+    """One picture; raises ValueError for a dress with bottoms or another top without."""
+
     person: Person
     top: Top
     bottoms: Bottoms | None

@@ -1,0 +1,93 @@
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from wardrobe.training.diffusion import DiffusionTrainer, DiffusionTraining
+from wardrobe.training.export import WEIGHTS
+from wardrobe.training.models import TEXT_LENGTH
+from wardrobe.training.vae import VaeTrainer, VaeTraining, whiten
+from wardrobe.world.scene import scenes
+
+SCENES = list(islice(scenes(6, held_out=False), 8))
+
+
+def diffusion_trainer() -> DiffusionTrainer:
+    torch.manual_seed(0)
+    tokenizer = CLIPTokenizer.from_pretrained(WEIGHTS / "tokenizer")
+    unet = UNet2DConditionModel(
+        sample_size=16,
+        block_out_channels=(16, 16),
+        layers_per_block=1,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=16,
+        attention_head_dim=2,
+        norm_num_groups=4,
+    )
+    text = CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=16,
+            intermediate_size=16,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            max_position_embeddings=TEXT_LENGTH,
+        )
+    )
+    latents = np.random.default_rng(0).standard_normal((len(SCENES), 4, 16, 16)).astype(np.float16)
+    plan = DiffusionTraining(steps=6, batch=2, warmup=2)
+    return DiffusionTrainer(plan, unet, text, tokenizer=tokenizer, latents=latents, scenes=SCENES)
+
+
+def test_diffusion_resumes_as_if_it_had_never_stopped(tmp_path: Path) -> None:
+    unbroken, first, second = diffusion_trainer(), diffusion_trainer(), diffusion_trainer()
+    losses = [unbroken.train_step() for _ in range(4)]
+    for _ in range(2):
+        first.train_step()
+    first.save(tmp_path / "run.pt")
+    second.restore(tmp_path / "run.pt")
+    assert [second.train_step() for _ in range(2)] == losses[2:]
+    for name, weight in unbroken.ema.state_dict().items():
+        assert torch.equal(weight, second.ema.state_dict()[name]), name
+
+
+def tiny_vae() -> AutoencoderKL:
+    torch.manual_seed(0)
+    return AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        block_out_channels=(8, 8),
+        norm_num_groups=4,
+    )
+
+
+def vae_trainer() -> VaeTrainer:
+    pictures = np.random.default_rng(0).integers(0, 255, (3, 128, 128, 3), dtype=np.uint8)
+    return VaeTrainer(VaeTraining(steps=20, batch=2, crop=16, full_size_steps=0), [pictures, pictures], tiny_vae())
+
+
+def test_autoencoder_resumes_as_if_it_had_never_stopped(tmp_path: Path) -> None:
+    unbroken, first, second = vae_trainer(), vae_trainer(), vae_trainer()
+    losses = [unbroken.train_step() for _ in range(4)]
+    for _ in range(2):
+        first.train_step()
+    first.save(tmp_path / "run.pt")
+    second.restore(tmp_path / "run.pt")
+    assert [second.train_step() for _ in range(2)] == losses[2:]
+
+
+@torch.no_grad()
+def test_whitening_sets_the_latents_scale_and_keeps_pictures() -> None:
+    vae = tiny_vae().eval()
+    images = torch.randn(4, 3, 32, 32)
+    before = vae.decode(vae.encode(images).latent_dist.mode()).sample
+    whiten(vae, images)
+    latents = vae.encode(images).latent_dist.mode()
+    assert torch.allclose(latents.mean((0, 2, 3)), torch.zeros(4), atol=1e-3)
+    assert latents.std((0, 2, 3)).tolist() == pytest.approx([2.0] * 4, rel=1e-3)
+    assert torch.allclose(vae.decode(latents).sample, before, atol=1e-3)
