@@ -40,7 +40,7 @@ def write_onnx(module: nn.Module, signature: ComponentSignature, metadata: Graph
     """
     lower(module)
     size = sum(tensor.numel() * tensor.element_size() for tensor in module.state_dict().values())
-    with quiet(), torch.inference_mode():
+    with quiet(), torch.no_grad():
         program = torch.onnx.export(
             module,
             tuple(_example(spec) for spec in signature.inputs),
