@@ -34,7 +34,7 @@ def test_unknown_names_list_the_known(tiny: ModelSource, tmp_path: Path) -> None
 def test_missing_files_are_named(tiny: ModelSource, tmp_path: Path, name: str) -> None:
     with pytest.raises(RuntimeUnavailableError, match="missing"):
         open_runtime(name, tmp_path, tiny.manifest, Component.DENOISER, CPU)
-    with pytest.raises(RuntimeUnavailableError, match="manifest.json"):
+    with pytest.raises(RuntimeUnavailableError, match=r"manifest\.json"):
         open_component(tmp_path, Component.DENOISER, name, CPU)
 
 

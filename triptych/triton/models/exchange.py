@@ -1,0 +1,81 @@
+"""One denoising request on Triton's wire: its inputs read, its answers written."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import triton_python_backend_utils as pb_utils
+
+from engine.errors import EngineClosedError, InvalidRequestError, QueueFullError
+from engine.request import DenoiseRequest, NamedCondition
+from families import denoise_wire as wire
+from families.tensors import Array, TensorSpec
+
+
+def read_request(request: Any, conditions: Sequence[TensorSpec]) -> DenoiseRequest:
+    """The request's tensors as the engine's request. Raises InvalidRequestError naming the tensor that does not fit."""
+    latent_size = _numbers(request, wire.LATENT_SIZE, 2)
+    return DenoiseRequest(
+        conditions=tuple(
+            # A copy: Triton takes its memory back as soon as `execute` returns.
+            NamedCondition(spec.name, torch.from_numpy(np.array(_tensor(request, spec))))
+            for spec in conditions
+        ),
+        seeds=tuple(int(seed) for seed in _tensor(request, wire.SEEDS).reshape(-1)),
+        steps=int(_numbers(request, wire.STEPS, 1)[0]),
+        guidance_scale=float(_numbers(request, wire.GUIDANCE_SCALE, 1)[0]),
+        scheduler=_text(request, wire.SCHEDULER),
+        latent_height=int(latent_size[0]),
+        latent_width=int(latent_size[1]),
+        priority=int(_numbers(request, wire.PRIORITY, 1)[0]),
+        deterministic=bool(_numbers(request, wire.DETERMINISTIC, 1)[0]),
+        preview_steps=tuple(int(step) for step in _tensor(request, wire.PREVIEW_STEPS).reshape(-1)),
+    )
+
+
+def event_response(event: int, step: int, latents: torch.Tensor | None = None) -> Any:
+    """One response: progress without latents, or a preview or the end with them."""
+    tensors = [
+        pb_utils.Tensor(wire.EVENT.name, np.array([event], np.int32)),
+        pb_utils.Tensor(wire.STEP.name, np.array([step], np.int32)),
+    ]
+    if latents is not None:
+        array = np.ascontiguousarray(latents.to("cpu", torch.float32).numpy())
+        tensors.append(pb_utils.Tensor(wire.LATENTS.name, array))
+    return pb_utils.InferenceResponse(tensors)
+
+
+def error_response(error: Exception) -> Any:
+    """The error with the status that the gateway tells apart: full queue, shutting down, bad values, failure."""
+    codes = pb_utils.TritonError
+    match error:
+        case QueueFullError():
+            translated = codes(f"{wire.QUEUE_FULL}: {error}", codes.UNAVAILABLE)
+        case EngineClosedError():
+            translated = codes(str(error), codes.UNAVAILABLE)
+        case InvalidRequestError():
+            translated = codes(str(error), codes.INVALID_ARG)
+        case _:
+            translated = codes(str(error), codes.INTERNAL)
+    return pb_utils.InferenceResponse(error=translated)
+
+
+def _tensor(request: Any, spec: TensorSpec) -> Array:
+    tensor = pb_utils.get_input_tensor_by_name(request, spec.name)
+    if tensor is None:
+        raise InvalidRequestError(f"input {spec.name} is missing")
+    array: Array = tensor.as_numpy()
+    return array
+
+
+def _numbers(request: Any, spec: TensorSpec, count: int) -> Any:
+    array = _tensor(request, spec).reshape(-1)
+    if array.size != count:
+        raise InvalidRequestError(f"input {spec.name} must have {count} elements, got {array.size}")
+    return array
+
+
+def _text(request: Any, spec: TensorSpec) -> str:
+    value = _numbers(request, spec, 1)[0]
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
