@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from export.cli import app as export_app
 from rich.console import Console
 from rich.table import Table
 
-from export.cli import app as export_app
 from families.catalog import discover
 from families.errors import FamilyError
 from gateway.settings import Settings, SettingsError
@@ -47,7 +47,7 @@ def serve(
     # The command line answers --help without loading a web server.
     from gateway.logs import configure_logging  # noqa: PLC0415
     from triptych.inference import open_inference  # noqa: PLC0415
-    from triptych.serving import AddressUnusable, serve  # noqa: PLC0415
+    from triptych.serving import AddressError, serve  # noqa: PLC0415
     from triptych.triton import TritonError  # noqa: PLC0415
 
     configure_logging(settings.logging)
@@ -57,7 +57,7 @@ def serve(
 
     try:
         raise typer.Exit(asyncio.run(run()))
-    except (AddressUnusable, TritonError, FamilyError) as error:
+    except (AddressError, TritonError, FamilyError) as error:
         raise _fail(str(error)) from error
 
 
@@ -65,12 +65,12 @@ def serve(
 def demo(backend: Backend = None, runtime_directory: RuntimeDirectory = None) -> None:
     """Start the whole stack, draw eight prompts at once, and show where the pictures are."""
     try:
-        from triptych.demo import DemoFailed, run_demo  # noqa: PLC0415
+        from triptych.demo import DemoError, run_demo  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise _fail(f"the demo needs the package {error.name}: pip install 'triptych[demo]'") from error
     try:
         sheet = run_demo(runtime_directory or Path("runtime"), backend or "triton", console)
-    except DemoFailed as error:
+    except DemoError as error:
         raise _fail(str(error)) from error
     console.print(f"pictures: {sheet.parent}\nall on one sheet: [bold]{sheet}[/]")
     console.print("serve it yourself: [bold]make serve[/], then see the README's first call")

@@ -26,7 +26,7 @@ _START_SECONDS = 900.0
 _STOP_SECONDS = 60.0
 
 
-class DemoFailed(RuntimeError):
+class DemoError(RuntimeError):
     """The stack did not come up or did not answer; the message says where to look."""
 
 
@@ -41,7 +41,7 @@ class DemoResult:
 
 
 def run_demo(runtime_directory: Path, backend: str, console: Console) -> Path:
-    """Run the demo and return the contact sheet's path. Raises DemoFailed."""
+    """Run the demo and return the contact sheet's path. Raises DemoError."""
     folder = runtime_directory / "demo"
     folder.mkdir(parents=True, exist_ok=True)
     with _stack(runtime_directory, backend, folder / "serve.log", console) as url:
@@ -88,18 +88,18 @@ def _wait_ready(
     while time.monotonic() < deadline:
         if server.poll() is not None:
             tail = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
-            raise DemoFailed(f"the stack stopped while starting (exit code {server.returncode}):\n{tail}")
+            raise DemoError(f"the stack stopped while starting (exit code {server.returncode}):\n{tail}")
         lines = log.read_text(errors="replace").splitlines()
         if lines:
             show(lines[-1][:160])
         try:
             url = read_state(runtime_directory).gateway_url
-            if httpx.get(f"{url}/readyz", timeout=5).status_code == 200:  # noqa: PLR2004
+            if httpx.get(f"{url}/readyz", timeout=5).status_code == 200:
                 return url
         except (FileNotFoundError, httpx.HTTPError):
             pass
         time.sleep(0.2)
-    raise DemoFailed(f"the stack was not ready after {_START_SECONDS:.0f} s; its log is {log}")
+    raise DemoError(f"the stack was not ready after {_START_SECONDS:.0f} s; its log is {log}")
 
 
 async def _draw_all(url: str, console: Console) -> list[DemoResult]:
@@ -128,5 +128,5 @@ async def _draw(client: openai.AsyncOpenAI, prompt: DemoPrompt, progress: Progre
         progress.advance(bar)
         pictures.append(Image.open(io.BytesIO(base64.b64decode(event.b64_json))).convert("RGB"))
     if not pictures:
-        raise DemoFailed(f"no picture came back for: {prompt.text}")
+        raise DemoError(f"no picture came back for: {prompt.text}")
     return DemoResult(prompt, pictures[-1], tuple(pictures[:-1]), time.perf_counter() - began)

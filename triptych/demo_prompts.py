@@ -7,36 +7,30 @@ from dataclasses import dataclass
 class DemoPrompt:
     """One request of the demo. `steps` differ so that the in-flight batching has something to show."""
 
-    text: str
     steps: int
     seed: int
+    text: str
 
 
 DEMO_PROMPTS = (
+    DemoPrompt(8, 3, "a woman with long blonde hair, arms down, wearing a red dotted dress, in a meadow"),
     DemoPrompt(
-        "a woman with long blonde hair and light skin, arms down, wearing a red dotted dress, in a meadow", 8, 3
+        12, 7, "a man with short black hair, waving, wearing a blue striped sweater and brown trousers, on a beach"
+    ),
+    DemoPrompt(8, 11, "a woman with curly ginger hair, hands on hips, wearing a green checked dress, in a city"),
+    DemoPrompt(
+        20, 23, "a man with short brown hair, arms raised, wearing a yellow t-shirt and blue shorts, in the mountains"
     ),
     DemoPrompt(
-        "a man with short black hair, waving, wearing a blue striped sweater and brown plain trousers, on a beach",
-        12,
-        7,
-    ),
-    DemoPrompt("a woman with curly ginger hair, hands on hips, wearing a green checked dress, in a city", 8, 11),
-    DemoPrompt(
-        "a man with short brown hair, arms raised, wearing a yellow plain t-shirt and blue plain shorts, in the mountains",
-        20,
-        23,
+        8, 31, "a woman with bun black hair, wearing a purple checked t-shirt and a white plain skirt, at sunset"
     ),
     DemoPrompt(
-        "a woman with bun black hair and dark skin, wearing a purple checked t-shirt and a white plain skirt, at sunset",
-        8,
-        31,
+        6, 5, "a man with curly black hair, wearing an orange plain tank top and green dotted shorts, on a beach"
     ),
     DemoPrompt(
-        "a man with curly black hair wearing an orange plain tank top and green dotted shorts, on a beach", 6, 5
+        16, 13, "a woman with long black hair, hands on hips, wearing a pink striped dress, against a mint wall"
     ),
     DemoPrompt(
-        "a woman with long black hair, hands on hips, wearing a pink striped dress, in front of a mint wall", 16, 13
+        8, 29, "a man with short grey hair, wearing a black plain sweater and red checked trousers, in a meadow"
     ),
-    DemoPrompt("a man with short grey hair wearing a black plain sweater and red checked trousers, in a meadow", 8, 29),
 )

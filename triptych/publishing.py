@@ -12,12 +12,12 @@ logger = logging.getLogger(__name__)
 _STOP_SECONDS = 10.0
 
 
-class PublishingFailed(RuntimeError):
+class PublishingError(RuntimeError):
     """The models could not be published; the reasons were logged line by line."""
 
 
 async def publish_models(settings: Settings) -> None:
-    """Build, verify and publish what is missing. Raises PublishingFailed. Cancelling stops the child."""
+    """Build, verify and publish what is missing. Raises PublishingError. Cancelling stops the child."""
     command = ["-m", "triptych", "export", "publish", "--runtime-dir", str(settings.runtime_directory)]
     for directory in settings.models.directories:
         command += ["--models-dir", str(directory)]
@@ -37,4 +37,4 @@ async def publish_models(settings: Settings) -> None:
             async with asyncio.timeout(_STOP_SECONDS):
                 await process.wait()
     if code != 0:
-        raise PublishingFailed(f"publishing the models failed with exit code {code}")
+        raise PublishingError(f"publishing the models failed with exit code {code}")

@@ -19,7 +19,7 @@ from triptych.triton import TritonSupervisor
 logger = logging.getLogger(__name__)
 
 
-class AddressUnusable(RuntimeError):
+class AddressError(RuntimeError):
     """The gateway's port is taken, or its address is not this machine's."""
 
 
@@ -33,7 +33,7 @@ class _Server(uvicorn.Server):
 
 
 async def serve(settings: Settings, inference: Inference) -> int:
-    """Run until a signal, or a failure that no restart mends; the process's exit code. Raises AddressUnusable.
+    """Run until a signal, or a failure that no restart mends; the process's exit code. Raises AddressError.
 
     SIGTERM and SIGINT drain: no new connection, requests under way finish within `server.drain_seconds`, then Triton
     stops. A second signal cuts them off.
@@ -91,9 +91,12 @@ def _state(url: str, triton: TritonSupervisor | None) -> RunState:
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=2048)
+        listener = socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
-        raise AddressUnusable(f"cannot listen on {host}:{port}: {error.strerror}") from error
+        raise AddressError(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    # asyncio does this only for listeners that it made itself; without it every answer waits 40 ms for an ACK.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def _on_signals(server: uvicorn.Server) -> None:
