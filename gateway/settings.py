@@ -6,6 +6,7 @@ Precedence: command line > environment > YAML file > default. An environment var
 
 import os
 from collections.abc import Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -19,6 +20,10 @@ _PREFIX = "TRIPTYCH_"
 _DELIMITER = "__"
 
 Scalar = str | int | float | bool | None
+
+
+_file_values: ContextVar[dict[str, Any]] = ContextVar("file_values", default={})  # noqa: B039 - never changed
+"""The YAML file's content during one `load`: the library's hook for sources takes no argument of ours."""
 
 
 class SettingsError(ValueError):
@@ -141,24 +146,25 @@ class Settings(BaseSettings):
         from_file = {} if config_file is None else _read_yaml(config_file)
         from_line = _nest({key: value for key, value in (overrides or {}).items() if value is not None})
 
-        class Sourced(cls):  # type: ignore[valid-type, misc]
-            """The settings with this call's file as a source."""
-
-            @classmethod
-            def settings_customise_sources(
-                cls,
-                settings_cls: type[BaseSettings],
-                init_settings: PydanticBaseSettingsSource,
-                env_settings: PydanticBaseSettingsSource,
-                dotenv_settings: PydanticBaseSettingsSource,
-                file_secret_settings: PydanticBaseSettingsSource,
-            ) -> tuple[PydanticBaseSettingsSource, ...]:
-                return init_settings, env_settings, _Fixed(settings_cls, from_file)
-
+        token = _file_values.set(from_file)
         try:
-            return Sourced(**from_line)
+            return cls(**from_line)
         except ValidationError as error:
             raise SettingsError(_explain(error)) from error
+        finally:
+            _file_values.reset(token)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Ours, in the order of precedence."""
+        return init_settings, env_settings, _Fixed(settings_cls, _file_values.get())
 
 
 class _Fixed(PydanticBaseSettingsSource):

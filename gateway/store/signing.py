@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import logging
+import math
 import os
 import secrets
 import time
@@ -33,8 +34,8 @@ class UrlSigner:
         self._ttl = ttl_seconds
 
     def sign(self, name: str) -> SignedName:
-        """A link's parts for this picture, from now on for the time to live."""
-        expires = int(time.time()) + self._ttl
+        """A link's parts for this picture, good for at least the time to live."""
+        expires = math.ceil(time.time()) + self._ttl
         return SignedName(name, expires, self._signature(name, expires))
 
     def seconds_left(self, link: SignedName) -> int:
@@ -42,10 +43,10 @@ class UrlSigner:
         # Bytes: compare_digest refuses text beyond ASCII, which anyone may put into a URL.
         if not hmac.compare_digest(self._signature(link.name, link.expires).encode(), link.signature.encode()):
             raise SignatureRefused("this image URL has no valid signature")
-        left = link.expires - int(time.time())
+        left = link.expires - time.time()
         if left <= 0:
             raise UrlExpired("this image URL has expired")
-        return left
+        return int(left)
 
     def _signature(self, name: str, expires: int) -> str:
         return hmac.new(self._secret, f"{expires}:{name}".encode(), hashlib.sha256).hexdigest()
