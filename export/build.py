@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from export.errors import BuildError, VerificationError
 from export.fingerprint import fingerprint
-from export.report import dump_report
+from export.report import VerificationReport, dump_report
 from export.source_hashes import SourceHashes
 from export.staging import locked, staged
 from export.targets import CompileJob, Compiler, Target, compiler
@@ -55,6 +55,10 @@ class Artefact:
     key: str
     folder: Path
 
+    def report_text(self) -> str:
+        """The stored verification report as JSON."""
+        return (self.folder / REPORT_FILE).read_text(encoding="utf-8")
+
 
 class Builder:
     """Builds the components of models for one target, skipping what is there already."""
@@ -85,6 +89,17 @@ class Builder:
             if job not in missing:
                 self._progress(source.manifest.name, job.component, Stage.CACHED)
         return tuple(Artefact(job.component, job.fingerprint.key, job.destination) for job in jobs)
+
+    def verify(self, source: ModelSource) -> tuple[VerificationReport, ...]:
+        """Repeat the checks of a model's artefacts. Raises BuildError where one was never built."""
+        from export.samples import ReferenceSamples  # noqa: PLC0415
+
+        samples, tool = ReferenceSamples(source), compiler(self._target)
+        jobs = [self._job(source, component) for component in Component]
+        for job in jobs:
+            if not job.destination.is_dir():
+                raise BuildError(f"{source.manifest.name}.{job.component} is not built for these weights yet")
+        return tuple(tool.verify(job, samples) for job in jobs)
 
     def source_hash(self, source: ModelSource, component: Component) -> str:
         """The hash of a component's weights and configuration."""

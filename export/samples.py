@@ -14,6 +14,7 @@ from torch import nn
 
 from engine.modules import load_module
 from export.quiet import quiet
+from export.threads import threads_for, torch_threads
 from families.catalog import ModelSource
 from families.manifest import Component, Prediction
 from families.tensors import Array, NamedTensor
@@ -25,7 +26,7 @@ PROMPTS = (
     "a photograph of an astronaut riding a horse through a city at night, highly detailed, " * 6,
     "dotted skirt",
 )
-STEPS = 6
+STEPS = 4
 _BASE_SIDE = 16
 
 
@@ -133,7 +134,8 @@ class ReferenceSamples:
     @cached_property
     def _trajectories(self) -> dict[tuple[int, int], _Trajectory]:
         denoiser = self.module(Component.DENOISER)
-        return {size: self._run(denoiser, size) for size in self.sizes}
+        with torch_threads(threads_for(denoiser)):
+            return {size: self._run(denoiser, size) for size in self.sizes}
 
     def _trajectory(self, size: tuple[int, int]) -> _Trajectory:
         return self._trajectories[size]

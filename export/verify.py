@@ -13,6 +13,7 @@ from torch import nn
 
 from export.report import Check, Comparison, Tolerance, VerificationReport
 from export.samples import ReferenceSamples, Sample
+from export.threads import threads_for, torch_threads
 from families.catalog import ModelSource
 from families.manifest import Component
 from families.tensors import Array
@@ -29,16 +30,25 @@ TOLERANCES: dict[Component, Tolerance] = {
 def verify_onnx(source: ModelSource, component: Component, path: Path, samples: ReferenceSamples) -> VerificationReport:
     """Run every check on the ONNX file at `path`; a failed check is in the report, not an exception."""
     module = samples.module(component)
+    threads = threads_for(module)
     tolerance = TOLERANCES[component]
     checks = list(_finite_checks(module, path))
     try:
-        session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        session = _open(path, threads)
     except Exception as error:  # ONNX Runtime raises half a dozen unrelated classes for a file it cannot load
         checks.append(Check("load", str(path.name), Comparison.TORCH, None, 1.0, False, str(error)))
     else:
-        for sample in samples.of(component):
-            checks.extend(_sample_checks(session, module, sample, tolerance))
+        with torch_threads(threads):
+            for sample in samples.of(component):
+                checks.extend(_sample_checks(session, module, sample, tolerance))
     return VerificationReport(source.manifest.name, component.value, tolerance, tuple(checks))
+
+
+def _open(path: Path, threads: int) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 def _sample_checks(
