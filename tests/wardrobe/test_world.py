@@ -43,9 +43,8 @@ def test_masks_partition_the_picture(scene: Scene) -> None:
 
 def test_another_garment_changes_only_where_it_can() -> None:
     scene = next(s for s in SCENES if s.top.kind is TopKind.TANK_TOP)
-    other = replace(
-        scene, top=replace(scene.top, colour=Colour.GREEN if scene.top.colour is not Colour.GREEN else Colour.RED)
-    )
+    colour = Colour.GREEN if scene.top.colour is not Colour.GREEN else Colour.RED
+    other = replace(scene, top=replace(scene.top, colour=colour))
     before, after = render(scene), render(other)
     changed = (before.image != after.image).any(axis=2)
     sheet = next(layer for layer in before.layers if layer.part is Part.TOP)

@@ -33,7 +33,7 @@ class DiffusionTraining:
 
     steps: int = 9000
     batch: int = 32
-    learning_rate: float = 1e-3
+    learning_rate: float = 8e-4
     warmup: int = 150
     decay_share: float = 0.35  # of all steps, at the end
     ema_decay: float = 0.998

@@ -23,6 +23,12 @@ def stop() -> None:
         dist.destroy_process_group()
 
 
+def barrier() -> None:
+    """Wait until all processes are here."""
+    if dist.is_initialized():
+        dist.barrier()
+
+
 def rank() -> int:
     """The number of this process, 0 for the leading one."""
     return dist.get_rank() if dist.is_initialized() else 0
