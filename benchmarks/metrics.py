@@ -25,12 +25,15 @@ async def read_counters(pages: Sequence[str]) -> StepCounters | None:
 
 
 def parse_counters(page: str) -> StepCounters | None:
-    """Sums over the labels."""
+    """Sums over the labels; None where the text is no metrics page, or lacks the counters."""
+    try:
+        samples = [sample for family in text_string_to_metric_families(page) for sample in family.samples]
+    except ValueError:
+        return None
     sums: dict[str, float] = {}
-    for family in text_string_to_metric_families(page):
-        for sample in family.samples:
-            if sample.name in {STEPS_COUNTER, ROWS_COUNTER}:
-                sums[sample.name] = sums.get(sample.name, 0.0) + sample.value
+    for sample in samples:
+        if sample.name in {STEPS_COUNTER, ROWS_COUNTER}:
+            sums[sample.name] = sums.get(sample.name, 0.0) + sample.value
     if len(sums) < 2:
         return None
     return StepCounters(steps=sums[STEPS_COUNTER], rows=sums[ROWS_COUNTER])

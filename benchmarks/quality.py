@@ -57,9 +57,9 @@ def check(scores: Scores) -> tuple[Target, ...]:
     return tuple(Target(name, 100 * share, limit, " %", at_least=True) for name, share, limit in promised)
 
 
-def judged(pictures: tuple[Pixels, ...], items: tuple[HeldOut, ...]) -> Scores:
-    """What an independent classifier sees, against what was asked for. Raises FileNotFoundError without its weights."""
-    readings = Judge.load().read(np.stack(pictures))
+def judged(judge: Judge, pictures: tuple[Pixels, ...], items: tuple[HeldOut, ...]) -> Scores:
+    """What an independent classifier sees, against what was asked for."""
+    readings = judge.read(np.stack(pictures))
     return score(readings, [reading_of(item.scene) for item in items])
 
 
@@ -105,10 +105,11 @@ def main(
     asking = Asking(_MODEL.name, at_once, steps, guidance, scheduler)
     started = datetime.now(UTC).isoformat(timespec="seconds")
     try:
+        judge = Judge.load()
         with console.status("waiting for the stack"), served(base_url, runtime_directory) as url:
             console.print(f"asking {url}", highlight=False)
             pictures = draw_all(url, items, asking, Console(stderr=True))
-        scores = judged(pictures, items)
+        scores = judged(judge, pictures, items)
     except (ServerError, NoPictureError, openai.OpenAIError, FileNotFoundError) as error:
         console.print(f"[red]error:[/] {error}", highlight=False)
         raise typer.Exit(2) from error
