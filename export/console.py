@@ -16,7 +16,10 @@ _AT_REST = (Stage.CACHED, Stage.BUILT, Stage.PUBLISHED, Stage.UNCHANGED)
 
 @contextmanager
 def progress_lines(console: Console) -> Iterator[ProgressListener]:
-    """A line a component with its stage and the time it takes."""
+    """A line a component with its stage and the time it takes; where nobody watches, a line for every change."""
+    if not console.is_terminal:
+        yield lambda model, component, stage: console.print(f"{triton_model_name(model, component)} {stage.value}")
+        return
     columns = (SpinnerColumn(finished_text="✓"), TextColumn("{task.description}"), TextColumn("{task.fields[stage]}"))
     with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
         lines: dict[str, TaskID] = {}

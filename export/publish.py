@@ -12,7 +12,7 @@ from export.sources import weights_files
 from export.staging import link_or_copy, locked, staged
 from export.triton_config import render
 from families.catalog import ModelSource
-from families.manifest import Component, triton_model_name
+from families.manifest import Component, ModelManifest, triton_model_name
 from families.manifest_json import dump_manifest
 from families.repository import MANIFEST_FILE, ONNX_FILE, VERSION, WEIGHTS_FOLDER
 
@@ -52,7 +52,7 @@ def publish(publication: Publication, repository: Path) -> bool:
     Raises PublishError and leaves the former state when a file cannot be written.
     """
     folder = repository / publication.name
-    texts = _texts(publication)
+    texts = generated_files(publication.source.manifest, publication.component, publication.options)
     seal = _seal(publication, texts)
     if _is_published(folder, texts, seal):
         return False
@@ -68,9 +68,8 @@ def publish(publication: Publication, repository: Path) -> bool:
     return True
 
 
-def _texts(publication: Publication) -> dict[str, str]:
-    """The generated files by their path inside the model's folder."""
-    manifest, component, options = publication.source.manifest, publication.component, publication.options
+def generated_files(manifest: ModelManifest, component: Component, options: PublishOptions) -> dict[str, str]:
+    """Text by path inside the model's folder: everything that is written, not linked."""
     texts = {
         CONFIG_FILE: render(model_config(manifest, component, options)),
         f"{VERSION}/{MANIFEST_FILE}": dump_manifest(manifest),

@@ -1,0 +1,1 @@
+from triptych.triton.models.denoiser import TritonPythonModel  # noqa: F401
