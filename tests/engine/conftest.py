@@ -14,6 +14,7 @@ from engine.settings import RuntimeSettings, StepSettings
 from engine.step import StepEngine, open_step_engine
 from families.catalog import ModelSource, load_source
 from families.manifest import Component
+from families.repository import version_folder
 from tests.support.published import publish
 from tests.support.tiny_model import TEXT_LENGTH, TEXT_WIDTH, write_tiny_model
 
@@ -95,9 +96,18 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> ModelSource:
 
 
 @pytest.fixture(scope="session")
-def published(tiny: ModelSource, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A repository with the denoiser for both runtimes."""
-    return publish(tiny, tmp_path_factory.mktemp("repository"), Component.DENOISER, onnx=True)
+def repository(tiny: ModelSource, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository with every component for both runtimes; exporting takes seconds, so once is enough."""
+    root = tmp_path_factory.mktemp("repository")
+    for component in Component:
+        publish(tiny, root, component, onnx=True)
+    return root
+
+
+@pytest.fixture(scope="session")
+def published(repository: Path, tiny: ModelSource) -> Path:
+    """The denoiser's version folder."""
+    return version_folder(repository, tiny.manifest.name, Component.DENOISER)
 
 
 @pytest.fixture(scope="session")

@@ -15,14 +15,14 @@ from engine.runtimes import open_runtime
 from engine.settings import RuntimeSettings
 from families.catalog import ModelSource
 from families.manifest import Component
-from tests.support.published import publish
+from families.repository import version_folder
 
 CPU = RuntimeSettings(threads=1, device="cpu")
 
 
 @pytest.fixture(scope="module")
-def decoder(tiny: ModelSource, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return publish(tiny, tmp_path_factory.mktemp("decoder"), Component.VAE_DECODER, onnx=True)
+def decoder(repository: Path, tiny: ModelSource) -> Path:
+    return version_folder(repository, tiny.manifest.name, Component.VAE_DECODER)
 
 
 def test_unknown_names_list_the_known(tiny: ModelSource, tmp_path: Path) -> None:

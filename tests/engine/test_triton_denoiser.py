@@ -1,6 +1,7 @@
 """The denoiser and component models in a real Triton: streamed progress, cancels, errors with their codes, metrics."""
 
 import asyncio
+import shutil
 import urllib.request
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -20,9 +21,9 @@ from export.triton_config import render
 from families import denoise_wire as wire
 from families.catalog import ModelSource
 from families.manifest import Component, triton_model_name
+from families.repository import version_folder
 from families.tensors import TensorSpec
 from tests.engine.conftest import SETTINGS, request_of, run
-from tests.support.published import publish
 from triptych.triton import TritonSettings, TritonSupervisor, locate, prepare
 
 pytestmark = pytest.mark.triton
@@ -32,11 +33,14 @@ OPTIONS = PublishOptions(threads=1, queue_images=8, deterministic_rows=4)
 
 
 @pytest.fixture(scope="module")
-async def triton(tiny: ModelSource, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[TritonSupervisor]:
+async def triton(
+    repository: Path, tiny: ModelSource, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[TritonSupervisor]:
     root: Path = tmp_path_factory.mktemp("triton")
+    shutil.copytree(repository, root / "models")
     names = []
     for component in Component:
-        folder = publish(tiny, root / "models", component, onnx=True)
+        folder = version_folder(root / "models", tiny.manifest.name, component)
         config = render(model_config(tiny.manifest, component, OPTIONS))
         (folder.parent / "config.pbtxt").write_text(config)
         (folder / "model.py").write_text(model_file(component))

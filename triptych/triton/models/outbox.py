@@ -22,7 +22,10 @@ from triptych.triton.models.exchange import error_response, event_response
 _log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.01
-"""How often cancels are asked for and metrics kept: less than one denoiser call."""
+_POLL_SHARE = 0.1
+"""Cancels are asked for this often, less than one denoiser call, but never for more than this share of the time: a
+question costs 70 us, and there is one a request."""
+_METRICS_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,7 @@ class Outbox:
         self._thread.join()
 
     def _run(self) -> None:
-        next_poll = 0.0
+        next_poll = next_metrics = 0.0
         idle = False
         while True:
             try:
@@ -112,15 +115,18 @@ class Outbox:
             now = time.monotonic()
             idle = False
             if now >= next_poll:
-                next_poll = now + _POLL_SECONDS
-                idle = self._poll()
-        self._poll()
+                self._drop_the_gone()
+                after = time.monotonic()
+                next_poll = after + max(_POLL_SECONDS, (after - now) / _POLL_SHARE)
+            if now >= next_metrics or not self._open:
+                next_metrics = now + _METRICS_SECONDS
+                idle = self._keep_metrics() and not self._open
+        self._keep_metrics()
 
-    def _poll(self) -> bool:
+    def _drop_the_gone(self) -> None:
         for sink in [sink for sink in self._open if sink.sender.is_cancelled()]:
             sink.gone = True
             self._close(sink, None)
-        return self._keep_metrics() and not self._open
 
     def _send(self, letter: _Letter) -> None:
         if letter.sink not in self._open:
