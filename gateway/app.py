@@ -11,17 +11,19 @@ from fastapi import FastAPI
 from families.catalog import discover
 from gateway.adapters.prometheus import PrometheusTelemetry
 from gateway.api import errors, files, health, images, models
+from gateway.api.event_schemas import describe_events
 from gateway.api.generation_command import GenerationDefaults
 from gateway.api.middleware.body_limit import BodyLimitMiddleware
 from gateway.api.middleware.request_context import RequestContextMiddleware
 from gateway.api.services import Services, attach_services, find_services
 from gateway.domain.backend import InferenceBackend
+from gateway.domain.errors import ModelNotFound
 from gateway.pipelines.admission import Admission
 from gateway.pipelines.embedding_cache import EmbeddingCache
 from gateway.pipelines.generate import GeneratePipeline
 from gateway.pipelines.imaging import PictureEncoder
 from gateway.pipelines.models import ModelLibrary
-from gateway.settings import Settings
+from gateway.settings import Settings, SettingsError
 from gateway.store.pictures import PictureStore
 from gateway.store.signing import UrlSigner, load_or_create_secret
 
@@ -34,12 +36,16 @@ _SWEEP_MARGIN = 60
 
 
 def create_app(settings: Settings, backend: InferenceBackend) -> FastAPI:
-    """The application. Its lifespan owns everything it opens, and closes the backend too."""
+    """The application. Its lifespan owns everything it opens, and closes the backend too.
+
+    Reads the model folders at once: raises ManifestError or SettingsError for what cannot be served.
+    """
+    library = _library(settings)
     telemetry = PrometheusTelemetry()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with _running(settings, backend, telemetry) as services:
+        async with _running(settings, backend, library, telemetry) as services:
             attach_services(app, services)
             logger.info("serving %s", ", ".join(model.public_id for model in services.models.all()) or "no models")
             yield
@@ -59,6 +65,7 @@ def create_app(settings: Settings, backend: InferenceBackend) -> FastAPI:
     errors.install(app)
     for module in (images, files, models, health):
         app.include_router(module.router)
+    describe_events(app)
     app.add_middleware(BodyLimitMiddleware, max_body_bytes=settings.server.max_body_bytes)
     app.add_middleware(RequestContextMiddleware, telemetry=telemetry)
     return app
@@ -73,10 +80,9 @@ def begin_drain(app: FastAPI) -> None:
 
 @asynccontextmanager
 async def _running(
-    settings: Settings, backend: InferenceBackend, telemetry: PrometheusTelemetry
+    settings: Settings, backend: InferenceBackend, library: ModelLibrary, telemetry: PrometheusTelemetry
 ) -> AsyncIterator[Services]:
     generation = settings.generation
-    library = ModelLibrary(discover(settings.models.directories), settings.models.default_model)
     admission = Admission(generation.max_concurrent, generation.max_queued, telemetry)
     embeddings = EmbeddingCache(backend, generation.embedding_cache_bytes, telemetry)
     encoder = PictureEncoder()
@@ -116,6 +122,13 @@ async def _running(
         await embeddings.close()
         encoder.close()
         await backend.close()
+
+
+def _library(settings: Settings) -> ModelLibrary:
+    try:
+        return ModelLibrary(discover(settings.models.directories), settings.models.default_model)
+    except ModelNotFound as error:
+        raise SettingsError(f"setting models.default_model: {error.message}") from error
 
 
 def _secret(settings: Settings) -> bytes:

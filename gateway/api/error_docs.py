@@ -19,5 +19,8 @@ _MEANINGS = {
 
 
 def errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """For a route's `responses`."""
-    return {status: {"model": ErrorEnvelope, "description": _MEANINGS[status]} for status in statuses}
+    """For a route's `responses`. The default one also stands in for the framework's own 422, which never goes out."""
+    known: dict[int | str, dict[str, Any]] = {
+        status: {"model": ErrorEnvelope, "description": _MEANINGS[status]} for status in statuses
+    }
+    return {**known, "default": {"model": ErrorEnvelope, "description": "Any other error."}}

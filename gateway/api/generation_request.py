@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, JsonValue
 
 from families.schedulers import SchedulerName
 from gateway.api.problems import StrictBody
@@ -14,11 +14,26 @@ LARGEST_SEED = 2**53 - 1
 
 Quality = Literal["auto", "low", "medium", "high", "xhigh", "max", "standard", "hd"]
 
+_EXAMPLES: list[JsonValue] = [
+    {"prompt": "a woman in a red striped dress, arms down, blue background", "n": 2, "size": "128x128"},
+    {
+        "prompt": "a man in a green sweater",
+        "stream": True,
+        "partial_images": 3,
+        "num_inference_steps": 30,
+        "guidance_scale": 5.5,
+        "scheduler": "dpm++_2m_karras",
+        "seed": 7,
+        "deterministic": True,
+    },
+]
 _SCHEDULERS = ", ".join(SchedulerName)
 
 
 class ImageGenerationRequest(StrictBody):
     """Fields that are absent or null take their defaults. A field not listed here is refused by name."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": _EXAMPLES})
 
     prompt: Annotated[
         str,

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from gateway.api.disconnect import run_while_connected
 from gateway.api.error_docs import errors
+from gateway.api.event_schemas import EVENT_STREAM
 from gateway.api.files import picture_url
 from gateway.api.generation_command import compose_command, effective_quality
 from gateway.api.generation_request import ImageGenerationRequest
@@ -43,7 +44,7 @@ class _Silent:
     responses={
         200: {
             "description": f"The pictures. {_EVENTS}",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "content": {"text/event-stream": EVENT_STREAM},
         },
         **errors(400, 404, 413, 415, 429, 500, 503, 504),
     },

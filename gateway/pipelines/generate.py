@@ -14,7 +14,6 @@ from gateway.domain.backend import Denoised, DenoiseJob, InferenceBackend, Laten
 from gateway.domain.errors import (
     BackendFailed,
     BackendTimeout,
-    ClientGone,
     Draining,
     GatewayError,
     Overloaded,
@@ -75,7 +74,7 @@ class GeneratePipeline:
                 generated = await self._generate(command, listener)
             outcome = Outcome.COMPLETED
             return generated
-        except (asyncio.CancelledError, ClientGone):
+        except asyncio.CancelledError:
             outcome = Outcome.CANCELLED
             raise
         except (RequestTimedOut, BackendTimeout):

@@ -1,6 +1,7 @@
 """The gateway starts light: without torch, quickly, in little memory; and its description is what it was."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -66,6 +67,12 @@ def test_openapi_describes_everything(gateway: RunningGateway) -> None:
     request = description["components"]["schemas"]["ImageGenerationRequest"]
     for name, field in request["properties"].items():
         assert field.get("description"), f"{name} has no description"
+    assert request["examples"] and request["additionalProperties"] is False
+    schemas = description["components"]["schemas"]
+    assert {"PartialImageEvent", "CompletedEvent", "ErrorEnvelope"} <= set(schemas)
+    assert "HTTPValidationError" not in schemas
+    for reference in re.findall(r'"#/components/schemas/(\w+)"', json.dumps(description)):
+        assert reference in schemas
 
 
 @pytest.mark.parametrize("default_model", ["nonesuch"])
@@ -74,4 +81,4 @@ def test_a_wrong_default_model_stops_the_start(tmp_path: Path, default_model: st
     code = _BOOT.replace('"runtime_directory"', f'"models.default_model": "{default_model}", "runtime_directory"')
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False)
     assert done.returncode != 0
-    assert "unknown model 'nonesuch'; available models: wardrobe" in done.stderr
+    assert "setting models.default_model: unknown model 'nonesuch'; available models: wardrobe" in done.stderr
