@@ -63,6 +63,7 @@ def test_a_backend_that_is_away_is_503(gateway: RunningGateway, http: httpx.Clie
 
 def test_a_backend_that_dies_in_mid_stream(gateway: RunningGateway, client: openai.OpenAI) -> None:
     gateway.backend.fail_denoise, gateway.backend.fail_after_steps = BackendUnavailable("died", retry_after=2), 5
+    gateway.backend.step_seconds = 0.1
     events = iter(
         client.images.generate(prompt="a", stream=True, partial_images=3, extra_body={"num_inference_steps": 8})
     )
