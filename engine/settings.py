@@ -24,9 +24,10 @@ class RuntimeSettings:
 class Policy:
     """How the planner weighs throughput against the latency of short requests.
 
-    A request is long beside another when its whole work is `long_ratio` times as much. Long ones may stretch a tick
-    that carries shorter ones by at most `stretch`. The oldest request gets at least `minimum_share` of the compute
-    time, whatever else waits. Batches grow only until rows/s is within `throughput_slack` of the best.
+    A request is long beside another when its whole work is `long_ratio` times as much. Long ones may join the tick of a
+    shorter one only while it takes at most `stretch` times what that one would take alone. The oldest request gets at
+    least `minimum_share` of the compute time, whatever else waits. Batches grow only until rows/s is within
+    `throughput_slack` of the best.
     """
 
     long_ratio: float = 3.0

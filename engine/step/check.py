@@ -26,8 +26,10 @@ def check_request(request: DenoiseRequest, manifest: ModelManifest) -> Scheduler
         raise InvalidRequestError(f"steps must be from 1 to {limit}, got {request.steps}")
     if not (math.isfinite(request.guidance_scale) and request.guidance_scale >= 0):
         raise InvalidRequestError(f"guidance scale must be a finite number of at least 0, got {request.guidance_scale}")
-    if request.latent_height < 1 or request.latent_width < 1:
-        raise InvalidRequestError(f"latent size must be positive, got {request.latent_height}x{request.latent_width}")
+    most = manifest.size.maximum // manifest.latent.downscale
+    if not (1 <= request.latent_height <= most and 1 <= request.latent_width <= most):
+        size = f"{request.latent_height}x{request.latent_width}"
+        raise InvalidRequestError(f"latent sides must be from 1 to {most}, got {size}")
     for step in request.preview_steps:
         if not 1 <= step <= request.steps:
             raise InvalidRequestError(f"preview step {step} is not one of the steps 1 to {request.steps}")

@@ -60,18 +60,23 @@ def plan(candidates: Sequence[Candidate], costs: Costs, policy: Policy, credit: 
     order = sorted(candidates, key=lambda c: (-c.priority, _product(c, work[c.cohort]), c.arrival, -c.lag))
     oldest = min(candidates, key=lambda c: (c.arrival, -c.lag))
     due = costs.seconds(oldest.bucket, oldest.rows)
-    lead = oldest if credit >= due else order[0]
+    first = order[0]
+    lead = oldest if credit >= due else first
 
     chosen = [lead]
     rows = lead.rows
     cap = costs.cap(lead.bucket)
+    # Whoever is long beside the first in order may lengthen its wait only a little, riding with it or instead of it.
+    long = policy.long_ratio * work[first.cohort]
+    anchor = first if first.bucket == lead.bucket else lead
+    bearable = policy.stretch * costs.seconds(lead.bucket, anchor.rows)
     for candidate in order:
-        fits = candidate.bucket == lead.bucket and rows + candidate.rows <= cap
-        if candidate is lead or not fits:
+        total = rows + candidate.rows
+        if candidate is lead or candidate.bucket != lead.bucket or total > cap:
             continue
-        if _bearable([*chosen, candidate], work, costs, policy):
+        if work[candidate.cohort] < long or costs.seconds(lead.bucket, total) <= bearable:
             chosen.append(candidate)
-            rows += candidate.rows
+            rows = total
 
     tick = costs.seconds(lead.bucket, rows)
     served = any(c.arrival == oldest.arrival for c in chosen)
@@ -82,14 +87,3 @@ def plan(candidates: Sequence[Candidate], costs: Costs, policy: Policy, credit: 
 
 def _product(candidate: Candidate, work: float) -> float:
     return work * work * candidate.calls_left / candidate.calls
-
-
-def _bearable(batch: Sequence[Candidate], work: dict[int, float], costs: Costs, policy: Policy) -> bool:
-    """Whether the batch's short requests are not slowed too much by long company; equals bear any company."""
-    shortest = min(work[c.cohort] for c in batch)
-    short_rows = sum(c.rows for c in batch if work[c.cohort] < policy.long_ratio * shortest)
-    rows = sum(c.rows for c in batch)
-    if short_rows == rows:
-        return True
-    bucket = batch[0].bucket
-    return costs.seconds(bucket, rows) <= policy.stretch * costs.seconds(bucket, short_rows)
