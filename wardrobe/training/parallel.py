@@ -48,5 +48,5 @@ def average_gradients(parameters: Iterable[torch.Tensor]) -> None:
     flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
     dist.all_reduce(flat)
     flat /= world_size()
-    pieces = torch.split(flat, [gradient.numel() for gradient in gradients])  # type: ignore[no-untyped-call]
+    pieces = torch.split(flat, [gradient.numel() for gradient in gradients])
     torch._foreach_copy_(gradients, [piece.view_as(to) for piece, to in zip(pieces, gradients, strict=True)])
