@@ -84,7 +84,8 @@ class JudgeTrainer:
         torch.manual_seed(plan.seed)
         self.plan, self.step = plan, 0
         self.device = pick_device()
-        self.net = JudgeNet().to(self.device).to(memory_format=torch.channels_last)
+        net = JudgeNet().to(self.device)
+        self.net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = torch.optim.AdamW(self.net.parameters(), lr=plan.learning_rate, weight_decay=0.01, fused=True)
         self._pictures, self._labels = pictures, labels
 
