@@ -6,7 +6,7 @@ import torch
 
 from engine.errors import InvalidRequestError
 from engine.request import DenoiseRequest, NamedCondition
-from families.manifest import ModelManifest
+from families.manifest import GuidanceKind, ModelManifest
 from families.schedulers import SchedulerName, supported_schedulers
 from families.tensors import TensorSpec
 
@@ -37,9 +37,9 @@ def check_request(request: DenoiseRequest, manifest: ModelManifest) -> Scheduler
     return _scheduler(request.scheduler, manifest)
 
 
-def guided(request: DenoiseRequest) -> bool:
-    """Whether classifier-free guidance is on: diffusers leaves the negative row out at a scale of 1 or less."""
-    return request.guidance_scale > 1.0
+def rows_per_image(request: DenoiseRequest, manifest: ModelManifest) -> int:
+    """2 (negative, positive) under classifier-free guidance, which diffusers leaves out at a scale of 1 or less."""
+    return 2 if request.guidance_scale > 1.0 and manifest.guidance is GuidanceKind.BATCHED else 1
 
 
 def _scheduler(name: str, manifest: ModelManifest) -> SchedulerName:
@@ -56,14 +56,14 @@ def _check_conditions(request: DenoiseRequest, manifest: ModelManifest) -> None:
     if names != manifest.condition_names:
         raise InvalidRequestError(f"conditions must be {list(manifest.condition_names)}, got {list(names)}")
     for condition, spec in zip(request.conditions, manifest.denoiser.inputs[2:], strict=True):
-        _check_condition(condition, spec, guided=guided(request))
+        _check_condition(condition, spec, rows_per_image(request, manifest))
 
 
-def _check_condition(condition: NamedCondition, spec: TensorSpec, *, guided: bool) -> None:
+def _check_condition(condition: NamedCondition, spec: TensorSpec, rows: int) -> None:
     shape = tuple(condition.tensor.shape)
     if not shape or shape[0] not in (1, 2):
         raise InvalidRequestError(f"condition {spec.name!r} must lead with an axis of 1 or 2, got the shape {shape}")
-    if guided and shape[0] != 2:
+    if shape[0] < rows:
         raise InvalidRequestError(f"guidance needs condition {spec.name!r} as negative and positive, got one row")
     dims_fit = len(shape) == len(spec.dims) + 1 and all(
         isinstance(dim, str) or dim == size for dim, size in zip(spec.dims, shape[1:], strict=True)

@@ -12,7 +12,7 @@ from engine.runtimes.base import Runtime
 from engine.samplers import schedule_for
 from engine.settings import StepSettings
 from engine.step.bucket import Bucket, RowLimits
-from engine.step.check import check_request, guided
+from engine.step.check import check_request, rows_per_image
 from engine.step.cost import CostModel
 from engine.step.flight import Flight
 from engine.step.ledger import Ledger
@@ -65,7 +65,7 @@ class StepEngine:
         except ValueError as error:
             raise InvalidRequestError(str(error)) from error
         bucket = self._bucket(request)
-        images_per_cohort = max(1, self._costs.cap(bucket) // (2 if guided(request) else 1))
+        rows = rows_per_image(request, self._manifest)
         with self._change:
             if not self._admitting:
                 raise EngineClosedError("the step engine is shutting down")
@@ -80,7 +80,8 @@ class StepEngine:
                 arrival=self._arrivals,
                 schedule=schedule,
                 bucket=bucket,
-                images_per_cohort=images_per_cohort,
+                rows_per_image=rows,
+                images_per_cohort=max(1, self._costs.cap(bucket) // rows),
             )
             self._inbox.append(flight)
             self._change.notify_all()

@@ -9,7 +9,6 @@ import torch
 from engine.request import DenoiseRequest, DenoiseSink
 from engine.samplers import Sampler, Schedule
 from engine.step.bucket import Bucket
-from engine.step.check import guided
 from engine.step.plan import Candidate
 
 _log = logging.getLogger(__name__)
@@ -96,13 +95,14 @@ class Flight:
         arrival: int,
         schedule: Schedule,
         bucket: Bucket,
+        rows_per_image: int,
         images_per_cohort: int,
     ) -> None:
         self.arrival = arrival
         self.request = request
         self.schedule = schedule
         self.bucket = bucket
-        self.rows_per_image = 2 if guided(request) else 1
+        self.rows_per_image = rows_per_image
         self.outcome: Outcome | None = None
         self._sink = sink
         self._reported = 0
