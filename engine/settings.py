@@ -3,6 +3,8 @@
 import os
 from dataclasses import dataclass, field
 
+from families.batching import DETERMINISTIC_ROWS, MAX_ROWS, QUEUE_IMAGES
+
 
 @dataclass(frozen=True, slots=True)
 class RuntimeSettings:
@@ -47,8 +49,8 @@ class StepSettings:
     """
 
     runtime: RuntimeSettings = field(default_factory=RuntimeSettings)
-    max_rows: int = 16
-    queue_images: int = 64
-    deterministic_rows: int = 2
+    max_rows: int = MAX_ROWS
+    queue_images: int = QUEUE_IMAGES
+    deterministic_rows: int = DETERMINISTIC_ROWS
     warm_up: bool = True
     policy: Policy = field(default_factory=Policy)

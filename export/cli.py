@@ -1,6 +1,5 @@
 """`triptych export`: compile models, check them, write a Triton repository."""
 
-import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,14 +14,14 @@ from export.errors import ExportError
 from export.options import Backend, Device, PublishOptions, Runtime
 from export.prepare import REPOSITORY, prepare_model
 from export.report import VerificationReport, parse_report
+from families.batching import MAX_ROWS, QUEUE_IMAGES
 from families.catalog import ModelSource, discover
+from families.embedded import embedded_models
 from families.errors import FamilyError
 
 app = typer.Typer(no_args_is_help=True, help=__doc__, rich_markup_mode=None)
 console = Console()
 errors = Console(stderr=True)
-
-_EMBEDDED = "wardrobe"
 
 Models = Annotated[list[str] | None, typer.Option("--model", help="Model by name; repeatable.", show_default="all")]
 ModelsDirs = Annotated[
@@ -73,8 +72,8 @@ def publish(  # noqa: PLR0917 - one parameter an option, all passed by name
     ] = Backend.PYTHON,
     device: Annotated[Device, typer.Option(help="Where Triton places the models.")] = Device.CPU,
     threads: Annotated[int, typer.Option(min=0, help="Threads of one component; 0: every core.")] = 0,
-    max_rows: Annotated[int, typer.Option(min=1, help="Largest batch of the step engine.")] = 16,
-    queue_images: Annotated[int, typer.Option(min=1, help="Images the step engine holds.")] = 64,
+    max_rows: Annotated[int, typer.Option(min=1, help="Largest batch of the step engine.")] = MAX_ROWS,
+    queue_images: Annotated[int, typer.Option(min=1, help="Images the step engine holds.")] = QUEUE_IMAGES,
 ) -> None:
     """Write the model repository, building what is missing. Nothing is touched where nothing changed."""
     options = PublishOptions(runtime, target, device, threads, max_rows, queue_images)
@@ -88,20 +87,12 @@ def publish(  # noqa: PLR0917 - one parameter an option, all passed by name
 
 def _sources(names: list[str] | None, directories: list[Path] | None) -> tuple[ModelSource, ...]:
     """The chosen models. Raises ExportError naming what is not there."""
-    found = discover(directories or [_embedded_models()])
+    found = discover(directories or [embedded_models()])
     unknown = sorted(set(names or ()) - set(found))
     if unknown or not found:
         known = ", ".join(found) or "none: name their folder with --models-dir"
         raise ExportError(f"no model {', '.join(unknown)}; known are {known}" if unknown else f"models found: {known}")
     return tuple(source for name, source in found.items() if not names or name in names)
-
-
-def _embedded_models() -> Path:
-    """The folder of the models that ship with Triptych; found by name, as this package imports none above it."""
-    spec = importlib.util.find_spec(_EMBEDDED)
-    if spec is None or spec.origin is None:
-        raise ExportError("no embedded models are installed: name a folder with --models-dir")
-    return Path(spec.origin).parent / "weights"
 
 
 @contextmanager

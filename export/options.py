@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from families.batching import DETERMINISTIC_ROWS, MAX_ROWS, QUEUE_IMAGES
+
 
 class Runtime(StrEnum):
     """What runs a component inside the Python backend."""
@@ -39,6 +41,6 @@ class PublishOptions:
     backend: Backend = Backend.PYTHON
     device: Device = Device.CPU
     threads: int = 0
-    max_rows: int = 16
-    queue_images: int = 64
-    deterministic_rows: int = 8
+    max_rows: int = MAX_ROWS
+    queue_images: int = QUEUE_IMAGES
+    deterministic_rows: int = DETERMINISTIC_ROWS

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from diffusers import DDIMScheduler
+from diffusers import DDIMScheduler, FlowMatchEulerDiscreteScheduler
 from tokenizers import Tokenizer
 from torch import nn
 
@@ -141,7 +141,7 @@ class ReferenceSamples:
         return self._trajectories[size]
 
     def _run(self, denoiser: nn.Module, size: tuple[int, int]) -> _Trajectory:
-        """Sample every prompt in a few DDIM steps."""
+        """Sample every prompt in a few Euler-like steps."""
         scheduler = self._scheduler()
         scheduler.set_timesteps(STEPS)
         shape = (len(PROMPTS), self._manifest.latent.channels, *size)
@@ -154,10 +154,10 @@ class ReferenceSamples:
                 latents = scheduler.step(denoiser(latents, rows, self._context), timestep, latents).prev_sample
         return _Trajectory(torch.stack(points), scheduler.timesteps.to(torch.float32), latents)
 
-    def _scheduler(self) -> DDIMScheduler:
+    def _scheduler(self) -> DDIMScheduler | FlowMatchEulerDiscreteScheduler:
         noise = self._manifest.noise
         if noise.prediction is Prediction.FLOW:
-            raise NotImplementedError("reference trajectories of flow models need a flow scheduler")
+            return FlowMatchEulerDiscreteScheduler(num_train_timesteps=noise.num_train_timesteps)
         return DDIMScheduler(
             num_train_timesteps=noise.num_train_timesteps,
             beta_start=noise.beta_start,

@@ -1,1 +1,1 @@
-"""What a model is: component signatures, latent layout, sampling rules, manifests. numpy only; imports no other package."""
+"""What a model is: component signatures, latent layout, sampling rules, manifests. numpy only."""

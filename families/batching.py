@@ -1,8 +1,8 @@
 """How many rows one call of a component may carry.
 
-Three sides read it: the export writes it into `config.pbtxt` and the engines' shape profiles, the gateway splits larger
-calls by it, and deterministic calls are padded to it, so that no stranger's rows join the batch and its shape, hence the
-arithmetic, is always the same.
+Three sides read it: the export writes it into `config.pbtxt` and the engines' shape profiles, the gateway splits
+larger calls by it, and deterministic calls are padded to it, so that no stranger's rows join the batch and its shape,
+hence the arithmetic, is always the same.
 """
 
 from collections.abc import Mapping
@@ -11,4 +11,12 @@ from types import MappingProxyType
 from families.manifest import Component
 
 MAX_BATCH: Mapping[Component, int] = MappingProxyType({Component.TEXT_ENCODER: 16, Component.VAE_DECODER: 4})
-"""Of the components which are called once a request; the denoiser's rows are the step engine's own business."""
+"""Of the components which are called once a request."""
+
+MAX_ROWS = 16
+"""Hard limit of one denoiser batch at a model's default size; guidance takes two rows an image."""
+QUEUE_IMAGES = 64
+"""Images that a step engine holds, waiting or in flight."""
+DETERMINISTIC_ROWS = 2
+"""The fixed denoiser batch of deterministic requests: one guided image. Triton's engine and the one in the gateway's
+process must agree on it, or their bytes would differ; where rows ride for free (a GPU), a larger one pays."""

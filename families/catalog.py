@@ -10,7 +10,9 @@ from families.errors import ManifestError
 from families.manifest import ModelManifest
 
 # A new family is a new file and one line here.
-_LOADERS: dict[str, Callable[[Path, str], ModelManifest]] = dict.fromkeys(stable_diffusion.PIPELINE_CLASSES, stable_diffusion.load_manifest)
+_LOADERS: dict[str, Callable[[Path, str], ModelManifest]] = dict.fromkeys(
+    stable_diffusion.PIPELINE_CLASSES, stable_diffusion.load_manifest
+)
 
 
 @dataclass(frozen=True, slots=True)

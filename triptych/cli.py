@@ -1,16 +1,15 @@
 """The console command `triptych`."""
 
-import asyncio
-import importlib.util
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from export.cli import app as export_app
 from rich.console import Console
 from rich.table import Table
 
+from export.cli import app as export_app
 from families.catalog import discover
+from families.embedded import embedded_models
 from families.errors import FamilyError
 from gateway.settings import Settings, SettingsError
 
@@ -47,7 +46,7 @@ def serve(
     # The command line answers --help without loading a web server.
     from gateway.logs import configure_logging  # noqa: PLC0415
     from triptych.inference import open_inference  # noqa: PLC0415
-    from triptych.serving import AddressError, serve  # noqa: PLC0415
+    from triptych.serving import AddressError, run_loop, serve  # noqa: PLC0415
     from triptych.triton import TritonError  # noqa: PLC0415
 
     configure_logging(settings.logging)
@@ -56,8 +55,8 @@ def serve(
         return await serve(settings, open_inference(settings))
 
     try:
-        raise typer.Exit(asyncio.run(run()))
-    except (AddressError, TritonError, FamilyError) as error:
+        raise typer.Exit(run_loop(run()))
+    except (AddressError, SettingsError, TritonError, FamilyError) as error:
         raise _fail(str(error)) from error
 
 
@@ -108,15 +107,8 @@ def _settings(config: Path | None, overrides: dict[str, str | int | None]) -> Se
         raise _fail(str(error)) from error
     if settings.models.directories:
         return settings
-    embedded = settings.models.model_copy(update={"directories": (_embedded_models(),)})
+    embedded = settings.models.model_copy(update={"directories": (embedded_models(),)})
     return settings.model_copy(update={"models": embedded})
-
-
-def _embedded_models() -> Path:
-    """The folder of the models that ship with Triptych; found without importing anything."""
-    spec = importlib.util.find_spec("wardrobe")
-    assert spec is not None and spec.origin is not None
-    return Path(spec.origin).parent / "weights"
 
 
 def _fail(message: str) -> typer.Exit:

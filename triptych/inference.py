@@ -69,7 +69,7 @@ class SupervisedTriton:
         return self._backend
 
     async def keep(self, report: ReportTriton) -> None:
-        """See Inference. Raises PublishingFailed, TritonError."""
+        """See Inference. Raises PublishingError, TritonError."""
         self._report = report
         await publish_models(self._settings)
         await self._supervisor.start()
@@ -83,7 +83,8 @@ class SupervisedTriton:
     def _changed(self, status: Status) -> None:
         if status.state is State.FAILED:
             self._failed.set()
-        if self._report is not None:
+        # Stopped on purpose: the ports are given back, and the state file goes with the gateway.
+        if self._report is not None and status.state is not State.STOPPED:
             self._report(self._supervisor)
 
 
@@ -126,7 +127,7 @@ class InProcess:
         return self._backend
 
     async def keep(self, report: ReportTriton) -> None:
-        """See Inference. Raises PublishingFailed."""
+        """See Inference. Raises PublishingError."""
         await publish_models(self._settings)
         await self._backend.open()
         await asyncio.Event().wait()

@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 
 import uvicorn
 
@@ -30,6 +30,16 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Leave signals alone."""
         yield
+
+
+def run_loop(main: Coroutine[None, None, int]) -> int:
+    """Run on uvloop where there is one (not on Windows)."""
+    try:
+        import uvloop  # noqa: PLC0415 - not on every platform
+    except ModuleNotFoundError:
+        return asyncio.run(main)
+    code: int = uvloop.run(main)
+    return code
 
 
 async def serve(settings: Settings, inference: Inference) -> int:

@@ -8,7 +8,7 @@ from export.options import Backend, Device, PublishOptions, Runtime
 from export.served_models import model_config
 from export.triton_config import InstanceKind, ModelConfig, render
 from families import denoise_wire
-from families.batching import MAX_BATCH
+from families.batching import DETERMINISTIC_ROWS, MAX_BATCH
 from families.catalog import ModelSource
 from families.manifest import Component
 
@@ -53,7 +53,7 @@ def test_denoiser_is_the_decoupled_step_engine(backend: Backend, source: ModelSo
         "threads": "3",
         "max_rows": "5",
         "queue_images": "7",
-        "deterministic_rows": "8",
+        "deterministic_rows": str(DETERMINISTIC_ROWS),
     }
 
 
