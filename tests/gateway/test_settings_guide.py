@@ -22,7 +22,7 @@ def keys(model: type[BaseModel], prefix: str = "") -> set[str]:
 
 
 def test_every_setting_is_in_the_guide() -> None:
-    sections = {name for name in Settings.model_fields}
+    sections = set(Settings.model_fields)
     table = "\n".join(line for line in GUIDE.read_text(encoding="utf-8").splitlines() if line.startswith("| `"))
     first_cells = "\n".join(line.split("|")[1] for line in table.splitlines())
     listed = {key for key in re.findall(r"`([a-z_.]+)`", first_cells) if key.split(".")[0] in sections}
