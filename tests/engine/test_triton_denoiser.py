@@ -113,16 +113,12 @@ async def test_progress_preview_and_the_same_latents_as_without_triton(
 ) -> None:
     request = request_of((1, 2), steps=5, scheduler="dpm++_sde_karras", previews=(3,))
     events = await denoise(client, tiny, request)
-    assert [(event, step) for event, step, _ in events] == [
-        (wire.EVENT_PROGRESS, 1),
-        (wire.EVENT_PROGRESS, 2),
-        (wire.EVENT_PREVIEW, 3),
-        (wire.EVENT_PROGRESS, 3),
-        (wire.EVENT_PROGRESS, 4),
-        (wire.EVENT_PROGRESS, 5),
-        (wire.EVENT_FINISHED, 5),
-    ]
-    assert [latents is not None for *_, latents in events] == [False, False, True, False, False, False, True]
+    told = [(event, step) for event, step, _ in events]
+    # Of the steps, the first is told at once and the others in passing; previews and the end always.
+    assert told[0] == (wire.EVENT_PROGRESS, 1) and told[-1] == (wire.EVENT_FINISHED, 5)
+    assert [step for event, step in told if event == wire.EVENT_PREVIEW] == [3]
+    assert [step for _, step in told] == sorted(step for _, step in told)
+    assert all((latents is not None) == (event != wire.EVENT_PROGRESS) for event, _, latents in events)
     engine = open_step_engine(published, "onnxruntime", SETTINGS)
     try:
         expected = run(engine, request)
