@@ -3,6 +3,8 @@
 One request is n images of one prompt. Conditions have a leading axis of 1 (positive) or 2 (negative, positive).
 """
 
+from enum import StrEnum
+
 from families.tensors import DType, TensorSpec
 
 SEEDS = TensorSpec("SEEDS", DType.INT64, ("images",))
@@ -25,11 +27,26 @@ STEP = TensorSpec("STEP", DType.INT32, (1,))
 LATENTS = TensorSpec("LATENTS", DType.FP32, ("images", "channels", "latent_height", "latent_width"))
 """Only on previews (the denoised estimate) and on the last response. VAE scaling is the decoder's business."""
 
-OUTPUTS = (EVENT, STEP, LATENTS)
+FAILURE = TensorSpec("FAILURE", DType.BYTES, (2,))
+"""Only on a failure: a `FailureCode` and a message. An event of ours and not an error of Triton's: Triton 2.51 now and
+then crashes, with every request in flight, when it ends a stream with a typed error; and untyped ones carry no code."""
+
+OUTPUTS = (EVENT, STEP, LATENTS, FAILURE)
 
 EVENT_PROGRESS = 0
 EVENT_PREVIEW = 1
 EVENT_FINISHED = 2
+EVENT_FAILED = 3
 
-QUEUE_FULL = "step engine queue is full"
-"""Begins the UNAVAILABLE message that the gateway turns into 429."""
+
+class FailureCode(StrEnum):
+    """Why a request failed, as far as its caller must tell it apart."""
+
+    QUEUE_FULL = "queue_full"
+    """Try again later."""
+    CLOSED = "closed"
+    """The engine is shutting down; try again elsewhere or later."""
+    INVALID = "invalid"
+    """The request's values do not fit the model."""
+    FAILED = "failed"
+    """The denoiser failed."""

@@ -69,9 +69,9 @@ class TritonPythonModel:
     def run(self, sender, values):
         steps, scale = int(values["STEPS"][0]), float(values["GUIDANCE_SCALE"][0])
         if scale == 13:
-            return self.fail(sender, "step engine queue is full: 4 of 4", pb_utils.TritonError.UNAVAILABLE)
+            return self.fail(sender, b"4 of 4", b"queue_full")
         if scale == 14:
-            return self.fail(sender, "no such scheduler", pb_utils.TritonError.INVALID_ARG)
+            return self.fail(sender, b"no such scheduler", b"invalid")
         assert values["SCHEDULER"][0] == b"euler", values["SCHEDULER"]
         height, width = values["LATENT_SIZE"]
         latents = np.ones((len(values["SEEDS"]), 4, height, width), np.float32) * (
@@ -79,7 +79,7 @@ class TritonPythonModel:
         for step in range(1, steps + 1):
             time.sleep(0.02)
             if scale == 15 and step == 3:
-                return self.fail(sender, "out of memory", pb_utils.TritonError.INTERNAL)
+                return self.fail(sender, b"out of memory", b"failed")
             if sender.is_cancelled():
                 with self.lock:
                     self.cancelled.increment(1)
@@ -93,7 +93,9 @@ class TritonPythonModel:
             sender.send(pb_utils.InferenceResponse(tensors), flags=FINAL if kind == 2 else 0)
 
     def fail(self, sender, message, code):
-        sender.send(pb_utils.InferenceResponse(error=pb_utils.TritonError(message, code)), flags=FINAL)
+        tensors = [pb_utils.Tensor("EVENT", np.array([3], np.int32)), pb_utils.Tensor("STEP", np.array([0], np.int32))]
+        tensors.append(pb_utils.Tensor("FAILURE", np.array([code, message], np.object_)))
+        sender.send(pb_utils.InferenceResponse(tensors), flags=FINAL)
 """
 
 

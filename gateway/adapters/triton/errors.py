@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import grpc
 from tritonclient.utils import InferenceServerException
 
-from families.denoise_wire import QUEUE_FULL
+from families.denoise_wire import FailureCode
 from gateway.domain.errors import (
     BackendError,
     BackendFailed,
@@ -19,8 +19,9 @@ from gateway.domain.errors import (
 
 _RETRY_SECONDS = 2
 """A supervised Triton is back within a few seconds."""
-_QUEUE_FULL = (QUEUE_FULL, "Exceeds maximum queue size")
+_QUEUE_FULL = "Exceeds maximum queue size"
 _QUEUE_TIMEOUT = "Request timeout expired"
+_UNKNOWN_MODEL = "unknown model"
 
 
 @contextmanager
@@ -44,19 +45,37 @@ def translated() -> Iterator[None]:
 def backend_error(status: str, message: str) -> BackendError:
     """The error for a gRPC status by its name and Triton's message."""
     match status:
-        case "UNAVAILABLE" | "RESOURCE_EXHAUSTED" if any(known in message for known in _QUEUE_FULL):
-            return QueueFull("the inference server's queue is full; retry later")
+        case "UNAVAILABLE" | "RESOURCE_EXHAUSTED" if _QUEUE_FULL in message:
+            return _queue_full()
         case "UNAVAILABLE" if _QUEUE_TIMEOUT in message:
             return BackendTimeout("the request waited too long in the inference server's queue")
         case "DEADLINE_EXCEEDED":
             return BackendTimeout("the inference server did not answer in time")
-        # NOT_FOUND: the server is up and has not loaded the model yet, or is unloading it.
-        case "UNAVAILABLE" | "CANCELLED" | "NOT_FOUND":
+        # NOT_FOUND: the server is up and has not loaded the model yet, or is unloading it. On a stream it says the same
+        # in a message without a status.
+        case "UNAVAILABLE" | "CANCELLED" | "NOT_FOUND" | "UNKNOWN" if status != "UNKNOWN" or _UNKNOWN_MODEL in message:
             return unavailable(message)
         case "INVALID_ARGUMENT":
             return BackendRejected(f"Triton refused the call: {message}")
         case _:
             return BackendFailed(f"Triton: {status}: {message}")
+
+
+def job_error(code: FailureCode, message: str) -> BackendError:
+    """The error that the step engine reported for one job."""
+    match code:
+        case FailureCode.QUEUE_FULL:
+            return _queue_full()
+        case FailureCode.CLOSED:
+            return unavailable(message)
+        case FailureCode.INVALID:
+            return BackendRejected(f"the step engine refused the job: {message}")
+        case FailureCode.FAILED:
+            return BackendFailed(f"the step engine: {message}")
+
+
+def _queue_full() -> QueueFull:
+    return QueueFull("the inference server's queue is full; retry later")
 
 
 def unavailable(reason: str) -> BackendUnavailable:

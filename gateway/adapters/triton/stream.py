@@ -9,9 +9,6 @@ from tritonclient.grpc.aio import InferenceServerClient
 
 from gateway.adapters.triton.errors import translated, unavailable
 
-_TYPED_ERRORS = {"triton_grpc_error": "true"}
-"""Errors end the stream with their own gRPC status; without this header they are messages with no code."""
-
 
 async def responses(
     client: InferenceServerClient,
@@ -27,7 +24,7 @@ async def responses(
     `probe_seconds` of it `alive` is asked, and only a server that does not answer is given up. Raises BackendError.
     """
     with translated():
-        stream = client.stream_infer(_one(model_name, inputs), headers=_TYPED_ERRORS)
+        stream = client.stream_infer(_one(model_name, inputs))
         try:
             while True:
                 try:

@@ -5,6 +5,7 @@ from tritonclient.grpc import InferInput, InferResult
 
 from families import denoise_wire as wire
 from families.tensors import Array, NamedTensor, TensorSpec
+from gateway.adapters.triton.errors import job_error
 from gateway.domain.backend import Denoised, DenoiseEvent, DenoiseJob, Preview, StepDone
 from gateway.domain.errors import BackendFailed
 
@@ -42,11 +43,14 @@ def job_inputs(job: DenoiseJob, conditions: tuple[TensorSpec, ...]) -> list[Infe
 
 
 def read_event(result: InferResult) -> DenoiseEvent:
-    """One response of the denoiser's stream."""
+    """One response of the denoiser's stream. Raises the BackendError that it tells of."""
     kind = int(read_output(result, wire.EVENT)[0])
     step = int(read_output(result, wire.STEP)[0])
     if kind == wire.EVENT_PROGRESS:
         return StepDone(step)
+    if kind == wire.EVENT_FAILED:
+        code, message = (str(part, "utf-8", "replace") for part in read_output(result, wire.FAILURE))
+        raise job_error(wire.FailureCode(code), message)
     latents = read_output(result, wire.LATENTS).astype(np.float32, copy=False)
     if kind == wire.EVENT_PREVIEW:
         return Preview(step, latents)

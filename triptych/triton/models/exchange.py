@@ -46,19 +46,25 @@ def event_response(event: int, step: int, latents: torch.Tensor | None = None) -
     return pb_utils.InferenceResponse(tensors)
 
 
-def error_response(error: Exception) -> Any:
-    """The error with the status that the gateway tells apart: full queue, shutting down, bad values, failure."""
-    codes = pb_utils.TritonError
+def failure_response(error: Exception) -> Any:
+    """The error with what the gateway tells apart: full queue, shutting down, bad values, failure."""
     match error:
         case QueueFullError():
-            translated = codes(f"{wire.QUEUE_FULL}: {error}", codes.UNAVAILABLE)
+            code = wire.FailureCode.QUEUE_FULL
         case EngineClosedError():
-            translated = codes(str(error), codes.UNAVAILABLE)
+            code = wire.FailureCode.CLOSED
         case InvalidRequestError():
-            translated = codes(str(error), codes.INVALID_ARG)
+            code = wire.FailureCode.INVALID
         case _:
-            translated = codes(str(error), codes.INTERNAL)
-    return pb_utils.InferenceResponse(error=translated)
+            code = wire.FailureCode.FAILED
+    failure = np.array([code.encode(), str(error).encode()], np.object_)
+    return pb_utils.InferenceResponse(
+        [
+            pb_utils.Tensor(wire.EVENT.name, np.array([wire.EVENT_FAILED], np.int32)),
+            pb_utils.Tensor(wire.STEP.name, np.array([0], np.int32)),
+            pb_utils.Tensor(wire.FAILURE.name, failure),
+        ]
+    )
 
 
 def _tensor(request: Any, spec: TensorSpec) -> Array:

@@ -17,7 +17,7 @@ import torch
 import triton_python_backend_utils as pb_utils
 
 from families import denoise_wire as wire
-from triptych.triton.models.exchange import error_response, event_response
+from triptych.triton.models.exchange import event_response, failure_response
 
 _log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class WireSink:
 
     def failed(self, error: Exception) -> None:
         """See DenoiseSink."""
-        self._outbox.post(_Letter(self, lambda: error_response(error), final=True))
+        self._outbox.post(_Letter(self, lambda: failure_response(error), final=True))
 
     def cancelled(self) -> bool:
         """See DenoiseSink."""
@@ -144,7 +144,7 @@ class Outbox:
         except Exception as error:
             _log.exception("a response could not be built")
             letter.sink.gone = True
-            self._close(letter.sink, error_response(error))
+            self._close(letter.sink, failure_response(error))
             return
         if letter.final:
             self._close(letter.sink, response)
@@ -157,7 +157,6 @@ class Outbox:
 
     def _deliver(self, sink: WireSink, response: Any, flags: int) -> None:
         try:
-            # An error and the final flag must go out in one response: apart, they crash Triton 2.51.
             if response is None:
                 sink.sender.send(flags=flags)
             else:
