@@ -75,7 +75,7 @@ def start_stack(
     build_models()
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "artefacts").exists():
-        shutil.copytree(BUILT / "artefacts", folder / "artefacts", copy_function=os.link)
+        shutil.copytree(BUILT / "artefacts", folder / "artefacts")
     log = folder / "serve.log"
     command = [sys.executable, "-m", "triptych", "serve", "--port", "0", "--backend", backend]
     command += ["--runtime-directory", str(folder)]
