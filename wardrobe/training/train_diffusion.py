@@ -8,15 +8,15 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL
 from PIL import Image
-from transformers import CLIPTokenizer
+from transformers import CLIPTextModel, CLIPTokenizer
 
 from wardrobe.evaluation.captions import heldout_captions
 from wardrobe.evaluation.sheet import contact_sheet
-from wardrobe.training import corpus, parallel, vae
+from wardrobe.training import corpus, parallel, text, vae
 from wardrobe.training import latents as latent_cache
 from wardrobe.training import tokenizer as bpe
 from wardrobe.training.diffusion import CHECKPOINT, DiffusionTrainer, DiffusionTraining
-from wardrobe.training.models import build_scheduler, build_text_encoder, build_unet
+from wardrobe.training.models import build_scheduler, build_unet
 from wardrobe.training.preview import Denoiser, sample
 from wardrobe.training.runtime import CHECKPOINT_SECONDS, runtime_folder
 
@@ -50,7 +50,7 @@ def main() -> None:
     tokenizer = CLIPTokenizer.from_pretrained(folder / bpe.FINAL)
     autoencoder = AutoencoderKL.from_pretrained(folder / vae.FINAL).eval()
     latents = latent_cache.load(folder)
-    text_encoder = build_text_encoder(bpe.vocabulary_of(tokenizer))
+    text_encoder = CLIPTextModel.from_pretrained(folder / text.FINAL)
     scenes = corpus.training_scenes(len(latents))
     trainer = DiffusionTrainer(plan, build_unet(), text_encoder, tokenizer=tokenizer, latents=latents, scenes=scenes)
     trainer.restore(folder / CHECKPOINT)
