@@ -8,7 +8,8 @@ from families.manifest import Component, ModelManifest, triton_model_name
 from families.repository import VERSION
 from families.tensors import TensorSpec
 
-_QUEUE_DELAY_MICROSECONDS = 1000
+# Batches form by themselves while the model is busy; waiting for company would only cost the lone caller.
+_QUEUE_DELAY_MICROSECONDS = 0
 # Full batches that may wait; beyond, a caller is told at once instead of waiting for minutes.
 _WAITING_BATCHES = 16
 

@@ -18,7 +18,20 @@ DETERMINISTIC = TensorSpec("DETERMINISTIC", DType.BOOL, (1,))
 PREVIEW_STEPS = TensorSpec("PREVIEW_STEPS", DType.INT32, ("previews",))
 """Steps, counted from 1, after which a preview is wanted; may be empty."""
 
-CONTROL_INPUTS = (SEEDS, STEPS, GUIDANCE_SCALE, SCHEDULER, LATENT_SIZE, PRIORITY, DETERMINISTIC, PREVIEW_STEPS)
+PROGRESS = TensorSpec("PROGRESS", DType.BOOL, (1,))
+"""Whether steps are told as they pass. Each message costs both ends together about a millisecond of CPU."""
+
+CONTROL_INPUTS = (
+    SEEDS,
+    STEPS,
+    GUIDANCE_SCALE,
+    SCHEDULER,
+    LATENT_SIZE,
+    PRIORITY,
+    DETERMINISTIC,
+    PREVIEW_STEPS,
+    PROGRESS,
+)
 
 EVENT = TensorSpec("EVENT", DType.INT32, (1,))
 """What a response is: one of the EVENT_* numbers."""

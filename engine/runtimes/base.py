@@ -28,6 +28,11 @@ class Runtime(Protocol):
         """Threads that torch may use beside this runtime without fighting for its cores."""
         ...
 
+    @property
+    def computes_on_host(self) -> bool:
+        """Whether the host's cores do the work."""
+        ...
+
     def run(self, inputs: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
         """Tensors on `device` in and out."""
         ...

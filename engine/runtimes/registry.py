@@ -6,6 +6,7 @@ from pathlib import Path
 
 from engine.errors import RuntimeUnavailableError
 from engine.runtimes.base import Runtime
+from engine.runtimes.turns import taking_turns
 from engine.settings import RuntimeSettings
 from families.manifest import Component, ModelManifest
 
@@ -31,4 +32,4 @@ def open_runtime(
     except ImportError as error:
         raise RuntimeUnavailableError(f"runtime {name!r} needs a library that is not installed: {error}") from error
     opener: Opener = module.open_runtime
-    return opener(folder, manifest, component, settings)
+    return taking_turns(opener(folder, manifest, component, settings), folder, settings.thread_count)

@@ -34,6 +34,11 @@ class TorchRuntime:
         """The module itself runs on these threads."""
         return self._threads
 
+    @property
+    def computes_on_host(self) -> bool:
+        """See the protocol."""
+        return self._device.type == "cpu"
+
     def run(self, inputs: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
         """See the protocol."""
         with torch.inference_mode():

@@ -16,7 +16,7 @@ from gateway.api.generation_request import ImageGenerationRequest
 from gateway.api.generation_response import ImageData, ImagesResponse, whole_usage
 from gateway.api.generation_stream import GenerationStream, StreamFacts
 from gateway.api.services import Services, services_of
-from gateway.domain.pictures import GenerateCommand, Generated, PartialPicture, Picture
+from gateway.domain.pictures import GenerateCommand, Generated, Picture
 
 router = APIRouter()
 
@@ -24,16 +24,6 @@ _EVENTS = (
     "With `stream`: events `image_generation.partial_image` and `image_generation.completed`, "
     "one JSON object each; a failure under way is an `error` event."
 )
-
-
-class _Silent:
-    """For callers who want the whole answer and nothing before."""
-
-    def started(self) -> None:
-        """Nobody is told."""
-
-    def partial(self, picture: PartialPicture) -> None:
-        """Nobody is shown."""
 
 
 @router.post(
@@ -70,7 +60,7 @@ async def generate_images(
         )
         return GenerationStream(services.pipeline, command, facts)
 
-    generated = await run_while_connected(request.receive, services.pipeline.run(command, _Silent()))
+    generated = await run_while_connected(request.receive, services.pipeline.run(command, None))
     data = [
         _inline(picture)
         if body.response_format == "b64_json"

@@ -53,7 +53,7 @@ def find_services(app: FastAPI) -> Services | None:
     return cast(Services | None, getattr(app.state, "services", None))
 
 
-def services_of(request: Request) -> Services:
+async def services_of(request: Request) -> Services:
     """As a route's dependency. Raises BackendUnavailable before start-up has ended."""
     services = find_services(request.app)
     if services is None:

@@ -32,11 +32,13 @@ class DenoiseJob:
     priority: int = 0
     deterministic: bool = False
     preview_steps: tuple[int, ...] = ()
+    progress: bool = False
+    """Whether `StepDone` events are wanted; they are not free."""
 
 
 @dataclass(frozen=True, slots=True)
 class StepDone:
-    """`step` of the job's steps are done for every image."""
+    """`step` of the job's steps are done for every image. The first is told at once, later ones in passing."""
 
     step: int
 

@@ -63,10 +63,11 @@ class GeneratePipeline:
         self._telemetry = telemetry
         self._timeout = timeout_seconds
 
-    async def run(self, command: GenerateCommand, listener: GenerateListener) -> Generated:
-        """Wait for a permit, then generate. Cancelling the task stops the backend's work within one step.
+    async def run(self, command: GenerateCommand, listener: GenerateListener | None) -> Generated:
+        """Wait for a permit, then generate; `listener` None: nobody is told of anything in the meantime.
 
-        Raises Overloaded, Draining, RequestTimedOut, ModelNotFound or a BackendError.
+        Cancelling the task stops the backend's work within one step. Raises Overloaded, Draining, RequestTimedOut,
+        ModelNotFound or a BackendError.
         """
         outcome = Outcome.FAILED
         try:
@@ -96,7 +97,7 @@ class GeneratePipeline:
         except TimeoutError as error:
             raise RequestTimedOut(f"the request took longer than {self._timeout:g} s and was stopped") from error
 
-    async def _generate(self, command: GenerateCommand, listener: GenerateListener) -> Generated:
+    async def _generate(self, command: GenerateCommand, listener: GenerateListener | None) -> Generated:
         model = self._models.find(command.model)
         positive = model.tokenizer.encode(command.prompt)
         negative = model.tokenizer.encode(command.negative_prompt)
@@ -110,16 +111,16 @@ class GeneratePipeline:
         previews = _Previews(self, command, listener)
         async with previews.running():
             with self._timed(Stage.DENOISE):
-                latents = await self._denoise(_job(command, model, conditions), listener, previews)
+                latents = await self._denoise(_job(command, model, conditions, listener), listener, previews)
         pictures = await self._finish(command, latents)
         text_tokens = positive.kept + (negative.kept if guided else 0)
         return Generated(pictures, _usage(command, text_tokens), _warnings(positive, negative))
 
-    async def _denoise(self, job: DenoiseJob, listener: GenerateListener, previews: "_Previews") -> Latents:
+    async def _denoise(self, job: DenoiseJob, listener: GenerateListener | None, previews: "_Previews") -> Latents:
         started = False
         async with aclosing(self._backend.denoise(job)) as events:
             async for event in events:
-                if not started:
+                if listener is not None and not started:
                     started = True
                     listener.started()
                 if isinstance(event, Preview):
@@ -156,7 +157,7 @@ class GeneratePipeline:
 class _Previews:
     """Renders previews in order beside the denoising, so that a slow decode never holds back the steps' events."""
 
-    def __init__(self, pipeline: GeneratePipeline, command: GenerateCommand, listener: GenerateListener) -> None:
+    def __init__(self, pipeline: GeneratePipeline, command: GenerateCommand, listener: GenerateListener | None) -> None:
         self._pipeline = pipeline
         self._command = command
         self._listener = listener
@@ -181,7 +182,8 @@ class _Previews:
         order = 0
         while (latents := await self._waiting.get()) is not None:
             for index, data in enumerate(await self._pipeline.render(self._command, latents)):
-                self._listener.partial(PartialPicture(index, order, data))
+                if self._listener is not None:
+                    self._listener.partial(PartialPicture(index, order, data))
             order += 1
 
 
@@ -191,7 +193,12 @@ def preview_steps(partial_images: int, steps: int) -> tuple[int, ...]:
     return tuple(sorted({step for step in wanted if 1 <= step < steps}))
 
 
-def _job(command: GenerateCommand, model: ServedModel, conditions: tuple[NamedTensor, ...]) -> DenoiseJob:
+def _job(
+    command: GenerateCommand,
+    model: ServedModel,
+    conditions: tuple[NamedTensor, ...],
+    listener: GenerateListener | None,
+) -> DenoiseJob:
     cell = model.manifest.latent.downscale
     return DenoiseJob(
         model=model.manifest.name,
@@ -203,7 +210,8 @@ def _job(command: GenerateCommand, model: ServedModel, conditions: tuple[NamedTe
         latent_height=command.height // cell,
         latent_width=command.width // cell,
         deterministic=command.deterministic,
-        preview_steps=preview_steps(command.partial_images, command.steps),
+        preview_steps=() if listener is None else preview_steps(command.partial_images, command.steps),
+        progress=listener is not None,
     )
 
 

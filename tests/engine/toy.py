@@ -14,6 +14,7 @@ class ToyRuntime:
 
     device = "cpu"
     host_threads = 1
+    computes_on_host = True
 
     def __init__(self) -> None:
         self.gate = threading.Event()

@@ -43,7 +43,9 @@ async def backend(source: ModelSource, tmp_path_factory: pytest.TempPathFactory)
 async def job(backend: InProcessBackend, steps: int = 3, scheduler: str = "euler") -> DenoiseJob:
     ids = np.array([[0, 3, 1] + [2] * 13, [0, 4, 1] + [2] * 13])
     conditions = await backend.encode_text("tiny", ids, deterministic=True)
-    return DenoiseJob("tiny", conditions, (1, 2), steps, 4.0, scheduler, 8, 8, deterministic=True, preview_steps=(1,))
+    return DenoiseJob(
+        "tiny", conditions, (1, 2), steps, 4.0, scheduler, 8, 8, deterministic=True, preview_steps=(1,), progress=True
+    )
 
 
 async def test_a_whole_generation(backend: InProcessBackend, source: ModelSource) -> None:

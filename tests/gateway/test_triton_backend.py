@@ -54,7 +54,9 @@ def job(manifest: ModelManifest, steps: int = 4, scale: float = 7.5, previews: t
     length, width = manifest.denoiser.inputs[2].dims
     assert isinstance(length, int) and isinstance(width, int)
     context = NamedTensor("context", np.zeros((2, length, width), np.float32))
-    return DenoiseJob("wardrobe", (context,), (5, 6), steps, scale, "euler", 8, 4, preview_steps=previews)
+    return DenoiseJob(
+        "wardrobe", (context,), (5, 6), steps, scale, "euler", 8, 4, preview_steps=previews, progress=True
+    )
 
 
 async def collect(backend: TritonBackend, work: DenoiseJob) -> list[DenoiseEvent]:

@@ -9,8 +9,12 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from wardrobe.training.diffusion import DiffusionTrainer, DiffusionTraining
 from wardrobe.training.export import WEIGHTS
-from wardrobe.training.models import TEXT_LENGTH
+from wardrobe.training.models import TEXT_LENGTH, build_text_encoder
+from wardrobe.training.text import KINDS, TextTrainer, TextTraining, targets
+from wardrobe.training.tokenizer import vocabulary_of
 from wardrobe.training.vae import VaeTrainer, VaeTraining, whiten
+from wardrobe.world.attributes import Skin
+from wardrobe.world.parsing import parse_caption
 from wardrobe.world.scene import scenes
 
 SCENES = list(islice(scenes(6, held_out=False), 8))
@@ -91,3 +95,15 @@ def test_whitening_sets_the_latents_scale_and_keeps_pictures() -> None:
     assert torch.allclose(latents.mean((0, 2, 3)), torch.zeros(4), atol=1e-3)
     assert latents.std((0, 2, 3)).tolist() == pytest.approx([2.0] * 4, rel=1e-3)
     assert torch.allclose(vae.decode(latents).sample, before, atol=1e-3)
+
+
+def test_text_warm_up_learns_from_what_captions_name() -> None:
+    said = parse_caption("a woman with long brown hair, wearing a red striped dress, on a beach")
+    classes = targets(said)
+    assert len(classes) == len(KINDS)
+    assert classes[:4] == [0, 1, 1, len(Skin)]
+    tokenizer = CLIPTokenizer.from_pretrained(WEIGHTS / "tokenizer")
+    plan = TextTraining(steps=12, batch=8, warmup=1, corpus=8)
+    trainer = TextTrainer(plan, build_text_encoder(vocabulary_of(tokenizer)), tokenizer)
+    losses = [trainer.train_step()[0] for _ in range(12)]
+    assert np.mean(losses[-3:]) < np.mean(losses[:3])

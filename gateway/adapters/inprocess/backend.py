@@ -53,7 +53,7 @@ class InProcessBackend:
         from gateway.adapters.inprocess.events import EventBridge  # noqa: PLC0415 - imports torch
 
         opened = self._opened(job.model)
-        bridge = EventBridge(asyncio.get_running_loop())
+        bridge = EventBridge(asyncio.get_running_loop(), progress=job.progress)
         opened.submit(job, bridge)
         try:
             while True:

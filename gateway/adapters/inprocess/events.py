@@ -15,8 +15,10 @@ from gateway.domain.errors import BackendError
 class EventBridge:
     """A DenoiseSink whose events are awaited. Its queue is bounded by the request: one event a step, and one more."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, progress: bool) -> None:
+        """`progress`: whether steps are told as they pass."""
         self._loop = loop
+        self._tells_progress = progress
         self._events: asyncio.Queue[DenoiseEvent | BackendError] = asyncio.Queue()
         self._cancelled = threading.Event()
 
@@ -33,7 +35,8 @@ class EventBridge:
 
     def progress(self, step: int) -> None:
         """See DenoiseSink."""
-        self._send(StepDone(step))
+        if self._tells_progress:
+            self._send(StepDone(step))
 
     def preview(self, step: int, latents: torch.Tensor) -> None:
         """See DenoiseSink."""

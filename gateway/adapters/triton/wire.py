@@ -37,6 +37,7 @@ def job_inputs(job: DenoiseJob, conditions: tuple[TensorSpec, ...]) -> list[Infe
         (wire.PRIORITY, [job.priority]),
         (wire.DETERMINISTIC, [job.deterministic]),
         (wire.PREVIEW_STEPS, job.preview_steps),
+        (wire.PROGRESS, [job.progress]),
     )
     inputs = [infer_input(spec, np.asarray(value, dtype=spec.dtype.numpy)) for spec, value in controls]
     return inputs + [infer_input(spec, values[spec.name].array) for spec in conditions]

@@ -10,7 +10,7 @@ from engine.step import StepEngine, open_step_engine
 from families.tensors import TensorSpec
 from triptych.triton.models.arguments import parse_arguments
 from triptych.triton.models.engine_metrics import MetricsPage
-from triptych.triton.models.exchange import read_request
+from triptych.triton.models.exchange import read_request, wants_progress
 from triptych.triton.models.outbox import Outbox
 
 _log = logging.getLogger(__name__)
@@ -40,6 +40,7 @@ class TritonPythonModel:
         for request in requests:
             sink = self._outbox.open(request.get_response_sender())
             try:
+                sink.tells_progress = wants_progress(request)
                 self._engine.submit(read_request(request, self._conditions), sink)
             except EngineError as error:
                 sink.failed(error)

@@ -34,6 +34,11 @@ def read_request(request: Any, conditions: Sequence[TensorSpec]) -> DenoiseReque
     )
 
 
+def wants_progress(request: Any) -> bool:
+    """Whether the caller wants to be told of steps. Raises InvalidRequestError."""
+    return bool(_numbers(request, wire.PROGRESS, 1)[0])
+
+
 def event_response(event: int, step: int, latents: torch.Tensor | None = None) -> Any:
     """One response: progress without latents, or a preview or the end with them."""
     tensors = [

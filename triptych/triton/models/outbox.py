@@ -22,10 +22,10 @@ from triptych.triton.models.exchange import event_response, failure_response
 _log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.01
-_POLL_SHARE = 0.1
+_POLL_SHARE = 0.02
 """Cancels are asked for this often, less than one denoiser call, but never for more than this share of the time: a
-question costs 70 us, and there is one a request."""
-_METRICS_SECONDS = 0.1
+question costs 70 us, and there is one a request. The more requests, the more calls pass until each one's next step."""
+_METRICS_SECONDS = 0.25
 _PROGRESS_SECONDS = 0.1
 """The first step is told at once, later ones at most this often: a message costs both ends together about 1 ms of CPU,
 and a step of a small model takes few."""
@@ -50,12 +50,14 @@ class WireSink:
         self._outbox = outbox
         self._steps_done = 0
         self._next_progress = 0.0
+        self.tells_progress = False
+        """Set once the request was read."""
 
     def progress(self, step: int) -> None:
         """See DenoiseSink."""
         self._steps_done = step
         now = time.monotonic()
-        if now < self._next_progress:
+        if not self.tells_progress or now < self._next_progress:
             return
         self._next_progress = now + _PROGRESS_SECONDS
         self._outbox.post(_Letter(self, lambda: event_response(wire.EVENT_PROGRESS, step), final=False))
