@@ -45,6 +45,8 @@ def test_it_draws(pipeline: StableDiffusionPipeline) -> None:
 
 @pytest.mark.parametrize("name", sorted(SAMPLERS))
 def test_every_sampler_accepts_the_schedule(pipeline: StableDiffusionPipeline, name: str) -> None:
+    if name == "lms":
+        pytest.importorskip("scipy")  # diffusers integrates its coefficients with it
     pipeline.scheduler = SAMPLERS[name](pipeline.scheduler.config)
     latents = pipeline("a man on a beach", num_inference_steps=5, output_type="latent").images
     assert torch.isfinite(latents).all()

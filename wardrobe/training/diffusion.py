@@ -36,7 +36,7 @@ class DiffusionTraining:
     learning_rate: float = 1e-3
     text_share: float = 0.1  # of the learning rate: the text encoder comes warmed up
     warmup: int = 150
-    decay_share: float = 0.35  # of all steps, at the end
+    decay_share: float = 0.45  # of all steps, at the end
     ema_decay: float = 0.998
     empty_captions: float = 0.1
     snr_cap: float = 5.0

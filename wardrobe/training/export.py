@@ -44,6 +44,7 @@ def export(
     build_scheduler().save_pretrained(partial / "scheduler")
     for name, model in (("text_encoder", text_encoder), ("unet", unet), ("vae", vae)):
         model.to(dtype=torch.float16, memory_format=torch.contiguous_format).save_pretrained(partial / name)
+        _forget_origin(partial / name / "config.json")
     (partial / "model_index.json").write_text(json.dumps(_INDEX, indent=2) + "\n", encoding="utf-8")
     files = [path for path in partial.rglob("*") if path.is_file()]
     for path in files:
@@ -54,6 +55,13 @@ def export(
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
     return size
+
+
+def _forget_origin(path: Path) -> None:
+    """Drop the folder a model was loaded from: it means nothing to others."""
+    config = json.loads(path.read_text(encoding="utf-8"))
+    config.pop("_name_or_path", None)
+    path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
 def main() -> None:

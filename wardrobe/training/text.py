@@ -25,7 +25,7 @@ from wardrobe.training.vae import VaeTraining, learning_rate
 from wardrobe.world import attributes as words
 from wardrobe.world.captions import sample_caption
 from wardrobe.world.parsing import Said, parse_caption
-from wardrobe.world.scene import Scene, scenes
+from wardrobe.world.scene import Garment, Scene, scenes
 
 log = logging.getLogger(__name__)
 
@@ -50,13 +50,16 @@ class TextTraining:
 
 def targets(said: Said) -> list[int]:
     """Class numbers in the order of `KINDS`; the last class of each says: not named."""
-    top, bottoms = said.top, said.bottoms
     values: list[StrEnum | None] = [
         said.figure, said.hair_colour, said.hair_style, said.skin, said.pose, said.background,
-        top and top.kind, top and top.colour, top and top.pattern,
-        bottoms and bottoms.kind, bottoms and bottoms.colour, bottoms and bottoms.pattern,
+        *_look(said.top),
+        *_look(said.bottoms),
     ]  # fmt: skip
     return [len(kind) if value is None else list(kind).index(value) for kind, value in zip(KINDS, values, strict=True)]
+
+
+def _look(garment: Garment | None) -> tuple[StrEnum | None, StrEnum | None, StrEnum | None]:
+    return (None, None, None) if garment is None else (garment.kind, garment.colour, garment.pattern)
 
 
 class TextTrainer:
