@@ -1,4 +1,4 @@
-"""Measure exported weights: `python -m wardrobe.evaluation --sampler unipc --steps 8 --guidance 4`."""
+"""Measure exported weights: `python -m wardrobe.evaluation --sampler unipc --steps 8 --guidance 3`."""
 
 import argparse
 import json
@@ -89,7 +89,7 @@ def main() -> None:
     parser.add_argument("--judge", type=Path, default=JUDGE_WEIGHTS)
     parser.add_argument("--sampler", nargs="+", choices=sorted(SAMPLERS), default=["dpm++_2m_karras"])
     parser.add_argument("--steps", nargs="+", type=int, default=[8])
-    parser.add_argument("--guidance", nargs="+", type=float, default=[4.0])
+    parser.add_argument("--guidance", nargs="+", type=float, default=[3.0])
     parser.add_argument("--spacing", nargs="+", choices=("trailing", "leading", "linspace"), default=[None])
     parser.add_argument("--count", type=int, default=200, help="how many of the held-out captions")
     parser.add_argument("--sheets", type=Path, default=None, help="folder for contact sheets")
