@@ -15,6 +15,9 @@ from triptych.triton import State, Status, TritonError, TritonSettings, TritonSu
 logger = logging.getLogger(__name__)
 
 REPOSITORY = "model_repository"
+_EXIT_SECONDS = 6
+"""Triton is told to stop when the gateway has waited for its requests. It needs 3 s, but now and then keeps a stream that
+its caller cancelled, and then waits all the time it is given."""
 ReportTriton = Callable[[TritonSupervisor], None]
 """Called whenever the supervised Triton's status changes."""
 
@@ -55,6 +58,7 @@ class SupervisedTriton:
             TritonSettings(
                 model_repository=runtime / REPOSITORY,
                 models=tuple(triton_model_name(model, component) for model in self._models for component in Component),
+                exit_timeout_s=_EXIT_SECONDS,
             ),
             runtime / "logs" / "triton.log",
             on_change=self._changed,

@@ -79,14 +79,19 @@ def test_sigterm_drains_and_leaves_nothing_behind(tmp_path_factory: pytest.TempP
         assert triton is not None
         family = [psutil.Process(triton), *psutil.Process(triton).children(recursive=True)]
 
-        async def drain() -> tuple[int, int]:
+        async def drain() -> tuple[int, int, float]:
             async with httpx.AsyncClient(timeout=60) as http:
                 under_way = asyncio.ensure_future(post(running, http, 60))
                 await asyncio.sleep(0.5)
+                leaving = asyncio.ensure_future(post(running, http, 150))
+                await asyncio.sleep(0.5)
+                leaving.cancel()
+                began = time.monotonic()
                 code = await asyncio.to_thread(running.stop)
-                return code, (await under_way).status_code
+                return code, (await under_way).status_code, time.monotonic() - began
 
-        code, status = asyncio.run(drain())
+        code, status, seconds = asyncio.run(drain())
         assert (code, status) == (0, 200)
+        assert seconds < 20, "something of the requests was left in Triton"
         gone, alive = psutil.wait_procs(family, timeout=5)
         assert not alive and len(gone) == len(family)

@@ -121,7 +121,7 @@ class TritonSupervisor:
         process, self._process = self._process, None
         code = await process.stop() if process else None
         if code:
-            logger.warning("Triton stopped with exit code %d: requests in flight were cut off", code)
+            logger.warning("Triton stopped with exit code %d: it had not let go of every request in time", code)
         self._release()
         if self._status.state is not State.FAILED:
             self._set(State.STOPPED)

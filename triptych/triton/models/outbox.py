@@ -156,6 +156,8 @@ class Outbox:
     def _close(self, sink: WireSink, response: Any) -> None:
         self._open.discard(sink)
         self._deliver(sink, response, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+        # Triton does not unload the model while a sender lives, and whoever still holds the sink may live long.
+        sink.sender = None
 
     def _deliver(self, sink: WireSink, response: Any, flags: int) -> None:
         try:
@@ -166,4 +168,5 @@ class Outbox:
         except Exception:
             _log.exception("a response could not be sent; its request is dropped")
             sink.gone = True
+            sink.sender = None
             self._open.discard(sink)
