@@ -16,8 +16,8 @@ logger = logging.getLogger(__name__)
 
 REPOSITORY = "model_repository"
 _EXIT_SECONDS = 6
-"""Triton is told to stop when the gateway has waited for its requests. It needs 3 s, but now and then keeps a stream that
-its caller cancelled, and then waits all the time it is given."""
+"""Triton is told to stop when the gateway has waited for its requests. It needs 3 s, but now and then keeps a stream
+that its caller cancelled, and then waits all the time it is given."""
 ReportTriton = Callable[[TritonSupervisor], None]
 """Called whenever the supervised Triton's status changes."""
 
