@@ -1,5 +1,6 @@
 """`python -m benchmarks`: the comparison, on this machine."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +24,7 @@ def main(
     / "wardrobe/weights/wardrobe",
     steps: Annotated[int, typer.Option(help="Steps of the ordinary requests.")] = DEFAULT_STEPS,
     quick: Annotated[bool, typer.Option(help="One short repeat: does everything work? Figures mean little.")] = False,
+    seconds: Annotated[float, typer.Option(help="No repeat begins that would end later.")] = FULL.budget_s,
     only: Annotated[list[str] | None, typer.Option(help=f"Contender to visit, repeatable: {_KEYS}.")] = None,
     runtime_directory: Annotated[Path, typer.Option(help="Where Triptych keeps its compiled model.")] = _ROOT
     / "runtime",
@@ -38,7 +40,7 @@ def main(
     with console.status("publishing the model") as status:
         if any(contender.key in OURS for contender in contenders):
             publish(workload)
-        run = run_all(contenders, workload, QUICK if quick else FULL, status.update)
+        run = run_all(contenders, workload, QUICK if quick else replace(FULL, budget_s=seconds), status.update)
     show(run, console)
     path = save(run, out)
     path.with_suffix(".md").write_text(markdown(run), encoding="utf-8")

@@ -6,6 +6,7 @@ Run `python -m wardrobe.training.corpus`. Rows appear in the order of `training_
 import argparse
 import logging
 import os
+from abc import ABC, abstractmethod
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
@@ -58,12 +59,12 @@ def _write(path: Path, count: int, rows: list[Scene], draw: "Draw", workers: int
     partial.replace(path)
 
 
-class Draw:
+class Draw(ABC):
     """A picklable drawing job: (row, scene) -> RGB uint8 [128, 128, 3]."""
 
+    @abstractmethod
     def __call__(self, job: tuple[int, Scene]) -> Pixels:
         """Draw one row."""
-        raise NotImplementedError
 
 
 class _Person(Draw):
