@@ -95,6 +95,8 @@ def start_stack(
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+    # Whatever the tests did to it, cancels and all: nothing may be left that keeps Triton from ending by itself.
+    assert "stopped with exit code" not in log.read_text(errors="replace"), "Triton had to be cut off"
 
 
 def _url(folder: Path, process: subprocess.Popen[bytes], log: Path) -> str:

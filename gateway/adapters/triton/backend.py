@@ -81,13 +81,20 @@ class TritonBackend:
         """See InferenceBackend."""
         inputs = job_inputs(job, self._models[job.model].denoiser.inputs[2:])
         name = triton_model_name(job.model, Component.DENOISER)
-        stream = responses(self._client, name, inputs, probe_seconds=_SILENCE_SECONDS, alive=self._alive)
+        complete = asyncio.Event()
+        stream = responses(
+            self._client, name, inputs, complete=complete, probe_seconds=_SILENCE_SECONDS, alive=self._alive
+        )
         async with aclosing(stream) as results:
             async for result in results:
-                event = read_event(result)
-                yield event
+                try:
+                    event = read_event(result)
+                except BackendError:
+                    complete.set()
+                    raise
                 if isinstance(event, Denoised):
-                    return
+                    complete.set()
+                yield event
 
     async def close(self) -> None:
         """See InferenceBackend."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 from tritonclient.grpc import InferInput, InferResult
@@ -9,22 +10,29 @@ from tritonclient.grpc.aio import InferenceServerClient
 
 from gateway.adapters.triton.errors import translated, unavailable
 
+_END_SECONDS = 5.0
+
 
 async def responses(
     client: InferenceServerClient,
     model_name: str,
     inputs: list[InferInput],
     *,
+    complete: asyncio.Event,
     probe_seconds: float,
     alive: Callable[[], Awaitable[bool]],
 ) -> AsyncGenerator[InferResult, None]:
-    """The stream's responses until the server ends it. Closing the generator cancels the request.
+    """The stream's responses until the server ends it. Closing the generator cancels the request, unless its reader has
+    set `complete`: the last response was there, and the stream ends by itself.
+
+    Our side stays open until then. Triton 2.51 often keeps a request whose stream was half closed and then cancelled
+    beside others, and waits for it when it is told to stop.
 
     A request may wait in the server's queue for as long as the gateway allows, so silence alone is no failure: after
     `probe_seconds` of it `alive` is asked, and only a server that does not answer is given up. Raises BackendError.
     """
     with translated():
-        stream = client.stream_infer(_one(model_name, inputs))
+        stream = client.stream_infer(_one(model_name, inputs, complete))
         try:
             while True:
                 try:
@@ -35,7 +43,11 @@ async def responses(
                     raise error
                 yield result
         finally:
-            stream.cancel()
+            if complete.is_set():
+                _let_end(stream)
+            else:
+                complete.set()
+                stream.cancel()
 
 
 async def _next(stream: Any, probe_seconds: float, alive: Callable[[], Awaitable[bool]]) -> Any:
@@ -51,6 +63,23 @@ async def _next(stream: Any, probe_seconds: float, alive: Callable[[], Awaitable
             reading.cancel()
 
 
-async def _one(model_name: str, inputs: list[InferInput]) -> AsyncIterator[dict[str, object]]:
-    """The client's protocol: an iterator of requests as mappings; ours has one."""
+async def _one(model_name: str, inputs: list[InferInput], complete: asyncio.Event) -> AsyncIterator[dict[str, object]]:
+    """The client's protocol: an iterator of requests as mappings; ours has one, and closes our side when it ends."""
     yield {"model_name": model_name, "inputs": inputs}
+    await complete.wait()
+
+
+_ending: set[asyncio.Task[None]] = set()
+"""Keeps streams alive until the server has ended them: a call that is dropped before cancels itself."""
+
+
+def _let_end(stream: Any) -> None:
+    async def read_on() -> None:
+        with suppress(Exception):
+            async with asyncio.timeout(_END_SECONDS):
+                async for _ in stream:
+                    pass
+
+    task = asyncio.ensure_future(read_on())
+    _ending.add(task)
+    task.add_done_callback(_ending.discard)
