@@ -29,13 +29,15 @@ class Run:
 
 
 _RUN = TypeAdapter(Run)
+_CHECKOUT = Path(__file__).resolve().parent.parent
 
 
 def save(run: Run, folder: Path) -> Path:
     """Write `<date>-<machine>.json` into the folder; an earlier run of that day is replaced."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{run.started[:10]}-{run.machine.slug}.json"
-    path.write_bytes(_RUN.dump_json(run, indent=1) + b"\n")
+    # Relative to the checkout: results are read on other machines.
+    path.write_bytes(_RUN.dump_json(run, indent=1).replace(f"{_CHECKOUT}/".encode(), b"") + b"\n")
     return path
 
 
