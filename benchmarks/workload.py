@@ -7,6 +7,7 @@ from itertools import count, product
 from pathlib import Path
 
 from families.catalog import load_source
+from families.repository import REPOSITORY_FOLDER
 
 DEFAULT_STEPS = 8
 SHORT_STEPS = 4
@@ -33,7 +34,7 @@ class Workload:
     @property
     def repository(self) -> Path:
         """The published models."""
-        return self.runtime_directory / "model_repository"
+        return self.runtime_directory / REPOSITORY_FOLDER
 
 
 @dataclass(frozen=True, slots=True)

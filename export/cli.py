@@ -12,12 +12,13 @@ from export.build import Builder
 from export.console import failure_table, progress_lines, summary_table
 from export.errors import ExportError
 from export.options import Backend, Device, PublishOptions, Runtime
-from export.prepare import REPOSITORY, prepare_model
+from export.prepare import prepare_model
 from export.report import VerificationReport, parse_report
 from families.batching import MAX_ROWS, QUEUE_IMAGES
 from families.catalog import ModelSource, discover
 from families.embedded import embedded_models
 from families.errors import FamilyError
+from families.repository import REPOSITORY_FOLDER
 
 app = typer.Typer(no_args_is_help=True, help=__doc__, rich_markup_mode=None)
 console = Console()
@@ -64,7 +65,7 @@ def publish(  # noqa: PLR0917 - one parameter an option, all passed by name
     models_dirs: ModelsDirs = None,
     runtime_dir: RuntimeDir = Path("runtime"),
     repository: Annotated[
-        Path | None, typer.Option(help="The model repository.", show_default=f"<runtime dir>/{REPOSITORY}")
+        Path | None, typer.Option(help="The model repository.", show_default=f"<runtime dir>/{REPOSITORY_FOLDER}")
     ] = None,
     runtime: Annotated[Runtime, typer.Option(help="What runs components in the Python backend.")] = Runtime.ONNXRUNTIME,
     target: Annotated[
@@ -77,7 +78,7 @@ def publish(  # noqa: PLR0917 - one parameter an option, all passed by name
 ) -> None:
     """Write the model repository, building what is missing. Nothing is touched where nothing changed."""
     options = PublishOptions(runtime, target, device, threads, max_rows, queue_images)
-    folder = repository or runtime_dir / REPOSITORY
+    folder = repository or runtime_dir / REPOSITORY_FOLDER
     with _errors_shown():
         with progress_lines(console) as progress:
             for source in _sources(models, models_dirs):

@@ -9,8 +9,7 @@ from export.options import PublishOptions
 from export.publish import SEAL_FILE, Publication, needs_artefact, publish
 from families.catalog import ModelSource, discover
 from families.manifest import Component, triton_model_name
-
-REPOSITORY = "model_repository"
+from families.repository import REPOSITORY_FOLDER
 
 
 def prepare(
@@ -24,7 +23,7 @@ def prepare(
     Models that are no longer there leave the repository. When nothing is to do this takes milliseconds and imports no
     tensor library. Raises ManifestError, BuildError, VerificationError or PublishError.
     """
-    repository = runtime_dir / REPOSITORY
+    repository = runtime_dir / REPOSITORY_FOLDER
     sources = tuple(discover(models_dirs).values())
     for source in sources:
         prepare_model(source, runtime_dir, repository, options, progress)

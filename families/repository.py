@@ -7,6 +7,8 @@ from pathlib import Path
 
 from families.manifest import Component, triton_model_name
 
+REPOSITORY_FOLDER = "model_repository"
+"""The repository's name inside the runtime directory."""
 VERSION = "1"
 MANIFEST_FILE = "manifest.json"
 ONNX_FILE = "model.onnx"

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from families.catalog import discover
 from families.manifest import Component, triton_model_name
+from families.repository import REPOSITORY_FOLDER
 from gateway.domain.backend import InferenceBackend
 from gateway.settings import Settings
 from triptych.publishing import publish_models
@@ -14,7 +15,6 @@ from triptych.triton import State, Status, TritonError, TritonSettings, TritonSu
 
 logger = logging.getLogger(__name__)
 
-REPOSITORY = "model_repository"
 _EXIT_SECONDS = 6
 """Triton is told to stop when the gateway has waited for its requests. It needs 3 s, but now and then keeps a stream
 that its caller cancelled, and then waits all the time it is given."""
@@ -56,7 +56,7 @@ class SupervisedTriton:
         self._supervisor = TritonSupervisor(
             prepare(locate(), runtime / "triton"),
             TritonSettings(
-                model_repository=runtime / REPOSITORY,
+                model_repository=runtime / REPOSITORY_FOLDER,
                 models=tuple(triton_model_name(model, component) for model in self._models for component in Component),
                 exit_timeout_s=_EXIT_SECONDS,
             ),
@@ -122,7 +122,9 @@ class InProcess:
 
         self._settings = settings
         self._backend = InProcessBackend(
-            settings.runtime_directory / REPOSITORY, tuple(discover(settings.models.directories)), settings.backend
+            settings.runtime_directory / REPOSITORY_FOLDER,
+            tuple(discover(settings.models.directories)),
+            settings.backend,
         )
 
     @property
