@@ -1,42 +1,46 @@
-"""Where a family keeps each component's weights inside its diffusers folder, and what those weights hash to."""
+"""What a component's source consists of: its files, where they go when they are published, and what they hash to."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from math import prod
 from pathlib import Path
 
+from export.file_hash import file_sha256
 from families.catalog import ModelSource
 from families.manifest import Component
-from families.stable_diffusion import FAMILY as STABLE_DIFFUSION
+from families.sources.identify import locate_part
+from families.sources.read import read_header
 
-# A new family is one entry here.
-_SUBFOLDERS: dict[str, dict[Component, str]] = {
-    STABLE_DIFFUSION: {
-        Component.TEXT_ENCODER: "text_encoder",
-        Component.DENOISER: "unet",
-        Component.VAE_DECODER: "vae",
-    },
-}
-
-_CHUNK_BYTES = 1 << 20
+HashFile = Callable[[Path], str]
+"""The sha256 of one file's content."""
 
 
-def weights_folder(source: ModelSource, component: Component) -> Path:
-    """The part of the diffusers folder that holds one component's configuration and weights."""
-    return source.folder / _SUBFOLDERS[source.manifest.family][component]
+def weights_files(source: ModelSource, component: Component) -> tuple[Path, ...]:
+    """Configuration and weights of a component. Raises CheckpointError or ManifestError naming what is missing."""
+    return tuple(path for part in source.weights(component) for path, _ in part.everything)
 
 
-def weights_files(source: ModelSource, component: Component) -> Iterator[Path]:
-    """Every file of `weights_folder`, in a stable order."""
-    return (path for path in sorted(weights_folder(source, component).rglob("*")) if path.is_file())
+def published_weights(source: ModelSource, component: Component) -> Iterator[tuple[Path, Path]]:
+    """(file, its place below the published `weights` folder): laid out for `engine.modules.load_module`."""
+    for part in source.weights(component):
+        for path, name in part.everything:
+            yield path, Path(part.name) / name
 
 
-def source_hash(source: ModelSource, component: Component) -> str:
-    """sha256 over names and contents of the component's files."""
-    digest = hashlib.sha256()
-    root = weights_folder(source, component)
-    for path in weights_files(source, component):
-        digest.update(f"{path.relative_to(root).as_posix()}\0{path.stat().st_size}\0".encode())
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK_BYTES):
-                digest.update(chunk)
-    return digest.hexdigest()
+def count_values(source: ModelSource, component: Component) -> int:
+    """How many numbers the component's tensors hold, told from the files' headers."""
+    files = ((path, part.name) for part in source.weights(component) for path in part.files)
+    located = (locate_part(read_header(path), name) for path, name in files)
+    return sum(prod(entry.shape) for part in located for entry in part.entries)
+
+
+def source_hash(source: ModelSource, component: Component, hash_file: HashFile | None = None) -> str:
+    """sha256 over names and contents of the component's files, and over what is merged into them; `hash_file` may
+    remember what it has read.
+    """
+    hashed = hash_file or file_sha256
+    lines = [f"{place.as_posix()}\0{hashed(path)}\n" for path, place in published_weights(source, component)]
+    for lora in source.merged:
+        if lora.changes(component):
+            lines.append(f"merged {lora.scale!r}\0{hashed(lora.path)}\n")
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

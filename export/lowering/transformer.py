@@ -12,14 +12,17 @@ from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from torch import nn
 from torch.nn import functional
 
-from export.lowering.onnx_ops import multi_head_attention
+from engine.modules.catvton import PassThrough
+from export.lowering.attend import Attend
+from export.lowering.projections import NormedProjection, halves, on_rows
 
 
 class TokenAttention(nn.Module):
     """diffusers' Attention with projections alone: no masks, no norms of its own."""
 
-    def __init__(self, attention: Attention) -> None:
+    def __init__(self, attention: Attention, attend: Attend) -> None:
         super().__init__()
+        self.attend = attend
         self.heads = attention.heads
         self.to_q, self.to_k, self.to_v = attention.to_q, attention.to_k, attention.to_v
         self.to_out = attention.to_out[0]
@@ -30,7 +33,7 @@ class TokenAttention(nn.Module):
             rows.reshape(batch, -1, rows.shape[1])
             for rows in (self.to_q(tokens), self.to_k(context), self.to_v(context))
         )
-        attended = multi_head_attention(query, key, value, self.heads)
+        attended = self.attend(query, key, value, self.heads)
         projected: torch.Tensor = self.to_out(attended.flatten(0, 1))
         return projected
 
@@ -40,29 +43,36 @@ class TokenGatedFeedForward(nn.Module):
 
     def __init__(self, gate: GEGLU, out: nn.Linear) -> None:
         super().__init__()
-        self.value_weight, self.gate_weight = (part.contiguous() for part in gate.proj.weight.chunk(2))
-        self.value_bias, self.gate_bias = (part.contiguous() for part in gate.proj.bias.chunk(2))
+        self.value, self.gate = halves(gate.proj)
         self.out = out
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """[B * N, D] -> [B * N, D]."""
-        value = functional.linear(tokens, self.value_weight, self.value_bias)
-        gate = functional.gelu(functional.linear(tokens, self.gate_weight, self.gate_bias))
-        projected: torch.Tensor = self.out(value * gate)
+        projected: torch.Tensor = self.out(self.value(tokens) * functional.gelu(self.gate(tokens)))
         return projected
+
+
+class TokenPassThrough(nn.Module):
+    """In place of cross-attention: tokens as they are."""
+
+    def forward(self, tokens: torch.Tensor, _context: torch.Tensor | None, _batch: int) -> torch.Tensor:
+        """tokens [B * N, D] -> themselves."""
+        return tokens
 
 
 class TokenBlock(nn.Module):
     """Self-attention, cross-attention, feed-forward, each on normalised tokens and added to them."""
 
-    def __init__(self, block: BasicTransformerBlock) -> None:
+    def __init__(self, block: BasicTransformerBlock, attend: Attend) -> None:
         super().__init__()
         self.norm1, self.norm2, self.norm3 = block.norm1, block.norm2, block.norm3
-        self.attn1, self.attn2 = TokenAttention(block.attn1), TokenAttention(block.attn2)
+        self.attn1 = TokenAttention(block.attn1, attend)
+        skips = isinstance(block.attn2, PassThrough)
+        self.attn2 = TokenPassThrough() if skips else TokenAttention(block.attn2, attend)
         self.feed_forward = TokenGatedFeedForward(block.ff.net[0], block.ff.net[2])
 
-    def forward(self, tokens: torch.Tensor, context: torch.Tensor, batch: int) -> torch.Tensor:
-        """tokens [B * N, D], context [B * M, E] -> [B * N, D]."""
+    def forward(self, tokens: torch.Tensor, context: torch.Tensor | None, batch: int) -> torch.Tensor:
+        """tokens [B * N, D], context [B * M, E] or None where there is no cross-attention -> [B * N, D]."""
         normed = self.norm1(tokens)
         tokens = self.attn1(normed, normed, batch) + tokens
         tokens = self.attn2(self.norm2(tokens), context, batch) + tokens
@@ -71,41 +81,35 @@ class TokenBlock(nn.Module):
 
 
 class TokenTransformer2D(nn.Module):
-    """diffusers' Transformer2DModel on tokens; the group norm's scale and shift are folded into the first product."""
+    """diffusers' Transformer2DModel on tokens."""
 
-    def __init__(self, transformer: Transformer2DModel) -> None:
+    def __init__(self, transformer: Transformer2DModel, attend: Attend) -> None:
         super().__init__()
-        self.groups, self.epsilon = transformer.norm.num_groups, transformer.norm.eps
-        self.blocks = nn.ModuleList(TokenBlock(block) for block in transformer.transformer_blocks)
-        weight, bias = _as_linear(transformer.proj_in)
-        self.weight_in = weight * transformer.norm.weight
-        self.bias_in = bias + weight @ transformer.norm.bias
-        self.weight_out, self.bias_out = _as_linear(transformer.proj_out)
+        self.project_in = NormedProjection(transformer.norm, transformer.proj_in)
+        self.blocks = nn.ModuleList(TokenBlock(block, attend) for block in transformer.transformer_blocks)
+        self.project_out = on_rows(transformer.proj_out)
 
     def forward(
-        self, hidden_states: torch.Tensor, encoder_hidden_states: torch.Tensor, **_none: object
+        self, hidden_states: torch.Tensor, encoder_hidden_states: torch.Tensor | None, **_none: object
     ) -> tuple[torch.Tensor]:
-        """[B, C, h, w] and context [B, M, E] -> ([B, C, h, w],); what else diffusers' blocks pass is None here."""
+        """[B, C, h, w] and context [B, M, E] or None -> ([B, C, h, w],); what else comes is None here."""
         batch, channels, height, width = hidden_states.shape
-        # A group norm without scale and shift; torch's own would be exported with a scale of ones and a shift of zeros.
-        normed = functional.instance_norm(hidden_states.reshape(batch, self.groups, -1), eps=self.epsilon)
-        tokens = normed.reshape(batch, channels, -1).transpose(1, 2).reshape(-1, channels)
-        tokens = functional.linear(tokens, self.weight_in, self.bias_in)
-        context = encoder_hidden_states.flatten(0, 1)
+        tokens = self.project_in(hidden_states)
+        context = None if encoder_hidden_states is None else encoder_hidden_states.flatten(0, 1)
         for block in self.blocks:
             tokens = block(tokens, context, batch)
-        tokens = functional.linear(tokens, self.weight_out, self.bias_out)
+        tokens = self.project_out(tokens)
         image = tokens.reshape(batch, -1, channels).transpose(1, 2).reshape(batch, channels, height, width)
         return (image + hidden_states,)
 
 
-def rewrite_transformer(module: nn.Module) -> nn.Module | None:
+def rewrite_transformer(module: nn.Module, attend: Attend) -> nn.Module | None:
     """Replaces Transformer2DModel where every block is of Stable Diffusion's kind; others stay."""
     if not isinstance(module, Transformer2DModel) or not module.is_input_continuous:
         return None
     if not all(_is_plain(block) for block in module.transformer_blocks):
         return None
-    return TokenTransformer2D(module)
+    return TokenTransformer2D(module, attend)
 
 
 def _is_plain(block: BasicTransformerBlock) -> bool:
@@ -115,7 +119,8 @@ def _is_plain(block: BasicTransformerBlock) -> bool:
         and not block.only_cross_attention
         and block.attn2 is not None
         and isinstance(block.ff.net[0], GEGLU)
-        and all(_is_plain_attention(attention) for attention in (block.attn1, block.attn2))
+        and _is_plain_attention(block.attn1)
+        and (isinstance(block.attn2, PassThrough) or _is_plain_attention(block.attn2))
     )
 
 
@@ -127,9 +132,3 @@ def _is_plain_attention(attention: Attention) -> bool:
         and attention.rescale_output_factor == 1
         and not attention.residual_connection
     )
-
-
-def _as_linear(projection: nn.Linear | nn.Conv2d) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weight [out, in] and bias of a linear layer or a 1x1 convolution."""
-    assert projection.bias is not None
-    return projection.weight.flatten(1), projection.bias

@@ -5,6 +5,8 @@ from diffusers.models.upsampling import Upsample2D
 from torch import nn
 from torch.nn import functional
 
+from export.lowering.attend import Attend
+
 _COUNTER = "num_upsamplers"
 # Any latent side is smaller than 2**40, so "is the side a multiple of 2**num_upsamplers?" is always no.
 _MANY_UPSAMPLERS = 40
@@ -43,7 +45,7 @@ class SizedUpsample(nn.Module):
         return convolved
 
 
-def rewrite_upsampling(module: nn.Module) -> nn.Module | None:
+def rewrite_upsampling(module: nn.Module, _attend: Attend) -> nn.Module | None:
     """Replaces diffusers' plain Upsample2D; other kinds stay."""
     if not isinstance(module, Upsample2D) or module.use_conv_transpose or module.norm is not None:
         return None

@@ -1,13 +1,20 @@
 """One tiny model, built once for every test of the package."""
 
+import logging
 from pathlib import Path
 
 import pytest
 
-from export.build import Artefact, Builder
+from export.artefacts.artefact import Artefact
+from export.build import Builder
+from export.verification.samples import ReferenceSamples
 from families.catalog import ModelSource, load_source
 from families.manifest import Component
 from tests.support.tiny_model import write_tiny_model
+
+# pytest gives its handler to every logger that does not propagate. With any handler, this one has torch write down each
+# step of an export with its stack, which takes longer than the export.
+logging.getLogger("torch.__trace").propagate = True
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +34,12 @@ def source(models_dir: Path) -> ModelSource:
 def runtime_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the tiny model is built; tests read it and change copies."""
     return tmp_path_factory.mktemp("runtime")
+
+
+@pytest.fixture(scope="session")
+def samples(source: ModelSource) -> ReferenceSamples:
+    """Its trajectories and torch's own pictures, drawn once for every check."""
+    return ReferenceSamples(source)
 
 
 @pytest.fixture(scope="session")

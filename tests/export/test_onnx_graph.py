@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from engine.modules import load_module
-from export.build import Artefact
+from export.artefacts.artefact import Artefact
+from export.graph.onnx_graph import OPSET
 from export.lowering import lower
-from export.onnx_graph import OPSET
 from export.sources import source_hash
 from families.catalog import ModelSource
 from families.manifest import Component
@@ -43,17 +43,17 @@ def test_metadata_says_where_the_file_comes_from(
     assert [entry.version for entry in model.opset_import if not entry.domain] == [OPSET]
 
 
-@pytest.mark.parametrize("shape", [(1, 16, 16), (2, 15, 16), (1, 9, 22), (3, 8, 8), (70, 8, 9)])
+@pytest.mark.parametrize("shape", [(1, 16, 16, 16), (2, 15, 16, 16), (1, 9, 22, 32), (3, 8, 8, 48), (70, 8, 9, 16)])
 def test_denoiser_equals_torch_at_every_size(
-    shape: tuple[int, int, int], source: ModelSource, artefacts: dict[Component, Artefact]
+    shape: tuple[int, int, int, int], source: ModelSource, artefacts: dict[Component, Artefact]
 ) -> None:
-    rows, height, width = shape
+    rows, height, width, length = shape
     context = source.manifest.denoiser.inputs[2]
     generator = torch.Generator().manual_seed(1)
     inputs = (
         torch.randn(rows, 4, height, width, generator=generator),
         torch.linspace(1, 999, rows),
-        torch.randn(rows, *(int(dim) for dim in context.dims), generator=generator),
+        torch.randn(rows, length, int(context.dims[1]), generator=generator),
     )
     with torch.inference_mode():
         expected = load_module(source.manifest.family, Component.DENOISER, source.folder)(*inputs).numpy()

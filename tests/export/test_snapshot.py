@@ -1,6 +1,6 @@
 """The committed repository is what the code generates."""
 
-from export.snapshot import MODEL_FOLDER, SNAPSHOT_FOLDER, snapshot_files
+from export.publishing.snapshot import MODEL_FOLDER, SNAPSHOT_FOLDER, snapshot_files
 
 
 def test_committed_files_are_the_generated_ones() -> None:
@@ -9,4 +9,4 @@ def test_committed_files_are_the_generated_ones() -> None:
         for path in SNAPSHOT_FOLDER.glob("*/**/*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    assert committed == snapshot_files(MODEL_FOLDER), "regenerate with: python -m export.snapshot"
+    assert committed == snapshot_files(MODEL_FOLDER), "regenerate with: python -m export.publishing.snapshot"

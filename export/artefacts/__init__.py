@@ -1,0 +1,1 @@
+"""What was built: its key, its record, where it lies, what may go."""

@@ -1,0 +1,1 @@
+"""`triptych export`: the command line."""

@@ -1,0 +1,1 @@
+"""From artefacts to a repository that Triton serves, at rest and live."""

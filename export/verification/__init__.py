@@ -1,0 +1,1 @@
+"""Holds what was built against the modules it came from."""
