@@ -10,9 +10,13 @@ from types import MappingProxyType
 
 from families.manifest import Component
 
-MAX_BATCH: Mapping[Component, int] = MappingProxyType({Component.TEXT_ENCODER: 16, Component.VAE_DECODER: 4})
+MAX_BATCH: Mapping[Component, int] = MappingProxyType(
+    {Component.TEXT_ENCODER: 16, Component.VAE_ENCODER: 4, Component.VAE_DECODER: 4}
+)
 """Of the components which are called once a request."""
 
+PROMPT_PIECES = 4
+"""Pieces that a long prompt may be read in, by models that can; what is longer is cut."""
 MAX_ROWS = 16
 """Hard limit of one denoiser batch at a model's default size; guidance takes two rows an image."""
 QUEUE_IMAGES = 64

@@ -1,5 +1,6 @@
 """Manifests as JSON files, so that a published model carries its own description."""
 
+import contextlib
 import dataclasses
 import json
 import types
@@ -45,9 +46,21 @@ def _build(kind: Any, value: Any, path: str) -> Any:
             return kind(value)
         except ValueError as error:
             raise ManifestError(f"{path}: {error}") from error
-    allowed = typing.get_args(kind) if origin in (types.UnionType, typing.Union) else (kind,)
+    if origin in (types.UnionType, typing.Union):
+        return _build_optional(typing.get_args(kind), value, path)
     if kind is float and isinstance(value, int):
         return float(value)
-    if not isinstance(value, allowed):
+    if not isinstance(value, kind):
         raise ManifestError(f"{path}: {value!r} is not {kind}")
     return value
+
+
+def _build_optional(kinds: tuple[Any, ...], value: Any, path: str) -> Any:
+    """The first of `kinds` that fits; None is itself."""
+    if value is None and types.NoneType in kinds:
+        return None
+    others = [kind for kind in kinds if kind is not types.NoneType]
+    for kind in others[:-1]:
+        with contextlib.suppress(ManifestError):
+            return _build(kind, value, path)
+    return _build(others[-1], value, path)

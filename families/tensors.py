@@ -13,6 +13,10 @@ import numpy.typing as npt
 Array = npt.NDArray[np.generic]
 
 
+LATENT_HEIGHT, LATENT_WIDTH = "latent_height", "latent_width"
+"""Symbols of a dynamic axis: rows and columns of latent cells."""
+
+
 class DType(StrEnum):
     """Element types by Triton's wire names."""
 

@@ -22,6 +22,7 @@ _SCALARS: dict[Any, st.SearchStrategy[Any]] = {
     int: st.integers(),
     str: st.text(),
     bool: st.booleans(),
+    type(None): st.none(),
 }
 
 

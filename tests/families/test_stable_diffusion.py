@@ -21,13 +21,14 @@ def test_what_a_folder_says(model_folder: Path) -> None:
     assert manifest.latent == LatentLayout(manifest.latent.kind, 4, 8, 0.5, 0.0)
     assert manifest.noise.prediction is Prediction.V
     assert (manifest.size.multiple, manifest.size.default_width, manifest.size.default_height) == (8, 128, 128)
-    assert (manifest.prompt.length, manifest.prompt.begin_id, manifest.prompt.end_id) == (64, 0, 1)
+    assert (manifest.prompts[0].length, manifest.prompts[0].begin_id, manifest.prompts[0].end_id) == (64, 0, 1)
 
 
 def test_conditions_are_the_text_encoders_outputs(model_folder: Path) -> None:
     manifest = _manifest(model_folder)
-    assert manifest.denoiser.inputs[2:] == manifest.text_encoder.outputs
-    assert manifest.condition_names == ("context",)
+    assert [spec.name for spec in manifest.denoiser.inputs[2:]] == [spec.name for spec in manifest.given]
+    assert manifest.denoiser.inputs[2].dims == ("text_length", *manifest.given[0].dims[1:])
+    assert [spec.name for spec in manifest.given] == ["context"]
     assert manifest.denoiser.inputs[0].triton_dims == (4, -1, -1)
     assert manifest.signature(Component.VAE_DECODER).outputs == (
         TensorSpec("pixels", DType.UINT8, ("height", "width", 3)),
@@ -40,7 +41,7 @@ def test_conditions_are_the_text_encoders_outputs(model_folder: Path) -> None:
 )
 def test_padding_is_the_declared_token_or_the_end(pad_token: object, expected: int, model_folder: Path) -> None:
     write_json(model_folder / "tokenizer" / "tokenizer_config.json", {"pad_token": pad_token})
-    assert _manifest(model_folder).prompt.pad_id == expected
+    assert _manifest(model_folder).prompts[0].pad_id == expected
 
 
 def test_card_overrides_the_familys_defaults(model_folder: Path) -> None:
@@ -68,3 +69,11 @@ def test_a_broken_file_is_named(name: str, model_folder: Path) -> None:
     (model_folder / name).write_text("{")
     with pytest.raises(ManifestError, match="is not valid JSON"):
         load_source(model_folder)
+
+
+def test_steps_are_spaced_as_the_folder_says_or_as_each_scheduler_does(model_folder: Path) -> None:
+    assert _manifest(model_folder).noise.timestep_spacing == "trailing"
+    scheduler = FILES["scheduler/scheduler_config.json"]
+    silent = {key: value for key, value in scheduler.items() if key != "timestep_spacing"}
+    write_json(model_folder / "scheduler" / "scheduler_config.json", silent)
+    assert _manifest(model_folder).noise.timestep_spacing == ""

@@ -1,0 +1,15 @@
+"""How many of its steps a request does that begins from a picture."""
+
+from families.manifest import Prediction
+
+# A strength crosses Triton's wire as a 32-bit number; beyond these digits it is no longer what the user said.
+_DIGITS = 6
+
+
+def steps_done(prediction: Prediction, steps: int, strength: float) -> int:
+    """Steps that are done of `steps` at a strength in (0, 1], counted as diffusers' pipelines count them.
+
+    Diffusion rounds down; flow rounds up. 0 where the strength is too small for a single step.
+    """
+    part = steps * round(strength, _DIGITS)
+    return steps - int(steps - part) if prediction is Prediction.FLOW else int(part)
