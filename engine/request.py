@@ -5,6 +5,8 @@ from typing import Protocol
 
 import torch
 
+from families.lora.use import LoraUse
+
 
 @dataclass(frozen=True, slots=True)
 class NamedCondition:
@@ -15,8 +17,32 @@ class NamedCondition:
 
 
 @dataclass(frozen=True, slots=True)
+class LatentStart:
+    """Begin from a picture: `latents` [1, C, h, w] float32, of which `strength` (0, 1] of the steps are done.
+
+    `mask` [h, w] float32 is 1 where cells are drawn anew; cells at 0 keep the picture. None: all are drawn anew.
+    """
+
+    latents: torch.Tensor
+    strength: float
+    mask: torch.Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class References:
+    """Latent cells of reference pictures [R, C] float32, row by row, and each picture's (height, width) in cells."""
+
+    cells: torch.Tensor
+    sizes: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DenoiseRequest:
-    """n images of one prompt, `seeds` one an image. Image i's noise is drawn on the CPU from seeds[i] alone."""
+    """n images of one prompt, `seeds` one an image. Image i's noise is drawn on the CPU from seeds[i] alone.
+
+    `conditions` are those that the text encoder gave. `guidance_interval`: guidance holds from the first to the second
+    of these shares of the steps. `step_cache`: the threshold under which a step reuses the last evaluation; None: off.
+    """
 
     conditions: tuple[NamedCondition, ...]
     seeds: tuple[int, ...]
@@ -28,6 +54,11 @@ class DenoiseRequest:
     priority: int = 0
     deterministic: bool = False
     preview_steps: tuple[int, ...] = ()
+    start: LatentStart | None = None
+    references: References | None = None
+    guidance_interval: tuple[float, float] = (0.0, 1.0)
+    step_cache: float | None = None
+    loras: tuple[LoraUse, ...] = ()
 
 
 class DenoiseSink(Protocol):

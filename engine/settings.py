@@ -2,16 +2,29 @@
 
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from families.batching import DETERMINISTIC_ROWS, MAX_ROWS, QUEUE_IMAGES
+from families.torch_options import TorchOptions
 
 
 @dataclass(frozen=True, slots=True)
 class RuntimeSettings:
-    """How a runtime uses the machine. `device`: auto, cpu, cuda, cuda:1, mps. `threads` 0: every core we may use."""
+    """How a runtime uses the machine. `device`: auto, cpu, cuda, cuda:1, mps. `threads` 0: every core we may use.
+
+    `cuda_graphs`: engines replay the shapes that come often, for memory of up to `cuda_graph_shapes` sets of buffers.
+    `lora_bytes`: memory of one component for LoRA, of which the least recently used leave; only torch takes them.
+    `kernel_cache`: folder in which TensorRT-RTX keeps kernels from start to start; None: each start compiles its own.
+    `torch`: of the torch runtime alone.
+    """
 
     threads: int = 0
     device: str = "auto"
+    cuda_graphs: bool = True
+    cuda_graph_shapes: int = 16
+    kernel_cache: Path | None = None
+    lora_bytes: int = 1 << 30
+    torch: TorchOptions = field(default_factory=TorchOptions)
 
     @property
     def thread_count(self) -> int:

@@ -1,11 +1,11 @@
 """Stable Diffusion's components: positional tensors in, tensors out, every input with a batch axis."""
 
-from pathlib import Path
-
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPTextModel
+
+from engine.modules.pixels import from_pixels, to_pixels
 
 
 class TextEncoder(nn.Module):
@@ -14,12 +14,6 @@ class TextEncoder(nn.Module):
     def __init__(self, encoder: CLIPTextModel) -> None:
         super().__init__()
         self.encoder = encoder
-
-    @classmethod
-    def load(cls, folder: Path) -> "TextEncoder":
-        """From a diffusers folder, as float32."""
-        encoder = CLIPTextModel.from_pretrained(folder / "text_encoder", local_files_only=True, dtype=torch.float32)
-        return cls(encoder)
 
     def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
         """See the class."""
@@ -34,16 +28,28 @@ class Denoiser(nn.Module):
         super().__init__()
         self.unet = unet
 
-    @classmethod
-    def load(cls, folder: Path) -> "Denoiser":
-        """From a diffusers folder, as float32."""
-        unet = UNet2DConditionModel.from_pretrained(folder / "unet", local_files_only=True, torch_dtype=torch.float32)
-        return cls(unet)
-
     def forward(self, sample: torch.Tensor, timestep: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
         """See the class."""
         prediction: torch.Tensor = self.unet(sample, timestep, context, return_dict=False)[0]
         return prediction
+
+
+class VaeEncoder(nn.Module):
+    """pixels uint8 [B, H, W, 3] -> latents float32 [B, C, h, w] as the sampler wants them: the posterior's mode."""
+
+    def __init__(self, vae: AutoencoderKL) -> None:
+        super().__init__()
+        self.vae = vae
+        self.scaling_factor = float(vae.config.scaling_factor)
+        self.shift_factor = float(vae.config.get("shift_factor") or 0.0)
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """See the class."""
+        image = from_pixels(pixels, self.vae.encoder)
+        moments = self.vae.quant_conv(self.vae.encoder(image)) if self.vae.quant_conv else self.vae.encoder(image)
+        mean = moments.chunk(2, dim=1)[0]
+        latents: torch.Tensor = (mean - self.shift_factor) * self.scaling_factor
+        return latents
 
 
 class VaeDecoder(nn.Module):
@@ -59,15 +65,7 @@ class VaeDecoder(nn.Module):
         self.scaling_factor = float(vae.config.scaling_factor)
         self.shift_factor = float(vae.config.get("shift_factor") or 0.0)
 
-    @classmethod
-    def load(cls, folder: Path) -> "VaeDecoder":
-        """From a diffusers folder, as float32."""
-        vae = AutoencoderKL.from_pretrained(folder / "vae", local_files_only=True, torch_dtype=torch.float32)
-        return cls(vae)
-
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
         """See the class."""
         image = self.vae.decode(latents / self.scaling_factor + self.shift_factor, return_dict=False)[0]
-        unit = (image / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1)
-        pixels: torch.Tensor = (unit * 255).round().to(torch.uint8)
-        return pixels
+        return to_pixels(image)

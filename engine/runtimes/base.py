@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from families.lora.use import LoraUse
 from families.tensors import Array
 
 if TYPE_CHECKING:  # torch must not load in a process that serves with another runtime
     import torch
+
+    from engine.runtimes.adapters import RowAdapters
 
 
 class Runtime(Protocol):
@@ -39,4 +43,42 @@ class Runtime(Protocol):
 
     def run_arrays(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
         """Arrays in host memory in and out."""
+        ...
+
+
+@runtime_checkable
+class SharesCores(Protocol):
+    """A runtime that can also compute on one core while the others are somebody else's. These calls may overlap."""
+
+    def run_beside(self, inputs: Sequence[Array], *, as_alone: bool) -> tuple[Array, ...] | None:
+        """As `run_arrays`, in the calling thread alone. None: this batch needs every core.
+
+        `as_alone`: the same numbers to the bit as `run_arrays` gives for a batch of two rows or more.
+        """
+        ...
+
+
+@runtime_checkable
+class Parks(Protocol):
+    """A runtime whose weights can wait in host memory. Nothing may be called while they do, or are on their way."""
+
+    def park(self) -> int | None:
+        """Move them from the device; the bytes of host memory that they take. None: they stay where they are."""
+        ...
+
+    def unpark(self) -> None:
+        """Move them back. Raises what the device's library raises where there is no room; then they still wait."""
+        ...
+
+
+@runtime_checkable
+class TakesAdapters(Protocol):
+    """A runtime whose rows may each have adapters (LoRA) of their own; the weights never change."""
+
+    def prepare_adapters(self, uses: Sequence[LoraUse]) -> None:
+        """Load them. Any thread may ask. Raises AdapterError for one that is unknown or does not fit the model."""
+        ...
+
+    def acting(self, adapters: RowAdapters) -> AbstractContextManager[None]:
+        """While this lasts, the caller's calls have as many rows as `adapters`, and each meets its own."""
         ...

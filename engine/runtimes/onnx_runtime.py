@@ -11,25 +11,33 @@ import numpy as np
 import onnxruntime
 
 from engine.errors import RuntimeUnavailableError
+from engine.hardware.memory import within_memory
+from engine.runtimes.base import Runtime
+from engine.runtimes.rows_apart import RowsApart
 from engine.settings import RuntimeSettings
+from families.errors import ManifestError
 from families.manifest import Component, ModelManifest
 from families.repository import ONNX_FILE
 from families.tensors import Array, ComponentSignature
+from families.vision.manifest import place_of
 
 if TYPE_CHECKING:
     import torch
 
 _GPU_PROVIDERS = ("CUDAExecutionProvider", "ROCMExecutionProvider", "DmlExecutionProvider", "CoreMLExecutionProvider")
 _CPU_PROVIDER = "CPUExecutionProvider"
+_SMALL_BYTES = 256 * 1024**2
+"""Up to here a second session, with its own copy of the weights, is cheap, and threads that meet are dear."""
 
 
 class OnnxRuntime:
     """An ONNX session. Tensors live in host memory, which the CPU provider reads and writes without a copy."""
 
-    def __init__(self, session: Any, signature: ComponentSignature) -> None:
+    def __init__(self, session: Any, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+        """Names of the session's tensors, in the order of the signature."""
         self._session = session
-        self._inputs = tuple(spec.name for spec in signature.inputs)
-        self._outputs = [spec.name for spec in signature.outputs]
+        self._inputs = tuple(inputs)
+        self._outputs = list(outputs)
         self._torch: Any = None
 
     @property
@@ -57,21 +65,38 @@ class OnnxRuntime:
     def run_arrays(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
         """See the protocol."""
         feed = {name: np.ascontiguousarray(array) for name, array in zip(self._inputs, inputs, strict=True)}
-        return tuple(self._session.run(self._outputs, feed))
+        return tuple(within_memory(self._session.run, self._outputs, feed))
 
 
-def open_runtime(folder: Path, manifest: ModelManifest, component: Component, settings: RuntimeSettings) -> OnnxRuntime:
+def open_runtime(folder: Path, manifest: ModelManifest, component: Component, settings: RuntimeSettings) -> Runtime:
     """Open `<folder>/model.onnx`. Raises RuntimeUnavailableError when it is missing or is another component's."""
-    path = folder / ONNX_FILE
+    return open_graph(folder / ONNX_FILE, manifest.signature(component), settings)
+
+
+def open_graph(path: Path, signature: ComponentSignature, settings: RuntimeSettings) -> Runtime:
+    """`open_runtime` for a file and a signature of any origin."""
+    threads = settings.thread_count
+    whole = _open(path, signature, settings.device, threads)
+    size = sum(file.stat().st_size for file in path.parent.glob(f"{path.name}*"))
+    if threads == 1 or size > _SMALL_BYTES or not whole.computes_on_host:
+        return whole
+    return RowsApart(whole, _open(path, signature, settings.device, threads=1), threads)
+
+
+def _open(path: Path, signature: ComponentSignature, device: str, threads: int) -> OnnxRuntime:
     if not path.is_file():
         raise RuntimeUnavailableError(f"{path} is missing: the onnxruntime runtime needs the exported graph")
-    session = onnxruntime.InferenceSession(str(path), _options(settings), providers=providers_for(settings.device))
-    signature = manifest.signature(component)
+    session = onnxruntime.InferenceSession(str(path), _options(threads), providers=providers_for(device))
     expected = [spec.name for spec in signature.inputs]
     found = [node.name for node in session.get_inputs()]
     if sorted(expected) != sorted(found):
         raise RuntimeUnavailableError(f"{path} takes {found}, but its manifest says {expected}")
-    return OnnxRuntime(session, signature)
+    given = [node.name for node in session.get_outputs()]
+    try:
+        outputs = [place_of(spec.name, given) for spec in signature.outputs]
+    except ManifestError as error:
+        raise RuntimeUnavailableError(f"{path} is not what its manifest says: {error}") from error
+    return OnnxRuntime(session, expected, outputs)
 
 
 def providers_for(device: str) -> list[str]:
@@ -85,10 +110,10 @@ def providers_for(device: str) -> list[str]:
     return [*gpu, _CPU_PROVIDER]
 
 
-def _options(settings: RuntimeSettings) -> Any:
+def _options(threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    options.intra_op_num_threads = settings.thread_count
+    options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     # Spinning inside a call makes small models a quarter faster (2 rows of the embedded denoiser on 2 quiet cores:
     # 9.3 ms against 12.9); between calls the pool must sleep, as other components and other software want the cores.

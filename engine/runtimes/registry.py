@@ -16,6 +16,8 @@ Opener = Callable[[Path, ModelManifest, Component, RuntimeSettings], Runtime]
 _MODULES: dict[str, str] = {
     "torch": "engine.runtimes.torch_runtime",
     "onnxruntime": "engine.runtimes.onnx_runtime",
+    "tensorrt": "engine.runtimes.tensorrt",
+    "tensorrt_rtx": "engine.runtimes.tensorrt",  # the engine itself says which library it needs
 }
 KNOWN_RUNTIMES: tuple[str, ...] = tuple(_MODULES)
 

@@ -8,11 +8,11 @@ from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
 from diffusers.schedulers.scheduling_euler_ancestral_discrete import EulerAncestralDiscreteScheduler
 from diffusers.schedulers.scheduling_euler_discrete import EulerDiscreteScheduler
-from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
 from diffusers.schedulers.scheduling_heun_discrete import HeunDiscreteScheduler
 from diffusers.schedulers.scheduling_pndm import PNDMScheduler
 from diffusers.schedulers.scheduling_unipc_multistep import UniPCMultistepScheduler
 
+from engine.samplers.flow import flow_scheduler
 from engine.samplers.lms import ExactLmsScheduler
 from families.manifest import NoiseSchedule
 from families.schedulers import SchedulerName
@@ -23,14 +23,15 @@ DiffusersScheduler = Any
 
 def _common(noise: NoiseSchedule) -> dict[str, Any]:
     """Arguments which every scheduler of a diffusion (not flow) model takes."""
+    spacing = {"timestep_spacing": noise.timestep_spacing} if noise.timestep_spacing else {}
     return {
         "num_train_timesteps": noise.num_train_timesteps,
         "beta_start": noise.beta_start,
         "beta_end": noise.beta_end,
         "beta_schedule": noise.beta_schedule,
         "prediction_type": noise.prediction.value,
-        "timestep_spacing": noise.timestep_spacing,
         "steps_offset": noise.steps_offset,
+        **spacing,
     }
 
 
@@ -63,7 +64,7 @@ _BUILDERS: dict[SchedulerName, Callable[[NoiseSchedule], DiffusersScheduler]] = 
     SchedulerName.PNDM: _pndm,
     SchedulerName.LMS: lambda noise: ExactLmsScheduler(**_common(noise)),
     SchedulerName.UNIPC: lambda noise: UniPCMultistepScheduler(**_common(noise)),
-    SchedulerName.FLOW_MATCH_EULER: lambda noise: FlowMatchEulerDiscreteScheduler(noise.num_train_timesteps),
+    SchedulerName.FLOW_MATCH_EULER: flow_scheduler,
 }
 
 

@@ -3,13 +3,14 @@
 import logging
 from collections.abc import Callable, Iterable
 from enum import Enum
+from itertools import accumulate
 
 import torch
 
 from engine.request import DenoiseRequest, DenoiseSink
-from engine.samplers import Sampler, Schedule
+from engine.samplers import Schedule
 from engine.step.bucket import Bucket
-from engine.step.plan import Candidate
+from engine.step.cohort import Cohort
 
 _log = logging.getLogger(__name__)
 
@@ -20,68 +21,6 @@ class Outcome(Enum):
     FINISHED = "finished"
     FAILED = "failed"
     CANCELLED = "cancelled"
-
-
-class Cohort:
-    """Images of one request which ride in the same batches, and so are always at the same call."""
-
-    def __init__(self, number: int, flight: "Flight", seeds: tuple[int, ...]) -> None:
-        self.number = number
-        self.flight = flight
-        self._seeds = seeds
-        self._samplers: tuple[Sampler, ...] = ()
-
-    @property
-    def images(self) -> int:
-        """Images of this cohort."""
-        return len(self._seeds)
-
-    @property
-    def rows(self) -> int:
-        """Rows this cohort takes in a batch."""
-        return self.images * self.flight.rows_per_image
-
-    @property
-    def started(self) -> bool:
-        """Whether it has latents already."""
-        return bool(self._samplers)
-
-    @property
-    def calls_left(self) -> int:
-        """Denoiser calls still to come."""
-        return self._samplers[0].calls_left if self._samplers else len(self.flight.schedule.timesteps)
-
-    @property
-    def steps_done(self) -> int:
-        """Steps done, as users count them."""
-        return self._samplers[0].steps_done if self._samplers else 0
-
-    @property
-    def latents(self) -> torch.Tensor:
-        """[images, C, h, w]."""
-        return torch.cat([sampler.latents for sampler in self._samplers])
-
-    def samplers(self, device: torch.device) -> tuple[Sampler, ...]:
-        """One sampler an image; drawn when the first call is due, so waiting requests hold no latents."""
-        if not self._samplers:
-            shape = self.flight.bucket.latent_shape
-            self._samplers = tuple(Sampler(self.flight.schedule, seed, shape, device) for seed in self._seeds)
-        return self._samplers
-
-    def candidate(self, number: int) -> Candidate:
-        """What the planner must know; `number` is the planner's for this cohort."""
-        flight = self.flight
-        return Candidate(
-            cohort=number,
-            arrival=flight.arrival,
-            bucket=flight.bucket,
-            rows=self.rows,
-            calls=len(flight.schedule.timesteps),
-            calls_left=max(cohort.calls_left for cohort in flight.cohorts),
-            lag=self.calls_left,
-            cohorts=len(flight.cohorts),
-            priority=flight.request.priority,
-        )
 
 
 class Flight:
@@ -95,14 +34,24 @@ class Flight:
         arrival: int,
         schedule: Schedule,
         bucket: Bucket,
-        rows_per_image: int,
+        conditions: tuple[torch.Tensor, ...],
+        rows_of_calls: tuple[int, ...],
         images_per_cohort: int,
+        noise_patch: int = 1,
     ) -> None:
+        """`conditions`: one image's, each [rows, ...], in the denoiser's order; a call with fewer rows takes the last.
+
+        `rows_of_calls`: rows that an image takes in each call of the schedule.
+        """
         self.arrival = arrival
         self.request = request
         self.schedule = schedule
         self.bucket = bucket
-        self.rows_per_image = rows_per_image
+        self.conditions = conditions
+        self.noise_patch = noise_patch
+        self.rows_of_calls = rows_of_calls
+        # Rows that an image takes from each call on; 0 after the last.
+        self.rows_to_come = (*accumulate(reversed(rows_of_calls), initial=0),)[::-1]
         self.outcome: Outcome | None = None
         self._sink = sink
         self._reported = 0
@@ -110,6 +59,11 @@ class Flight:
         self.cohorts = tuple(
             Cohort(at, self, chunk) for at, chunk in enumerate(_even_chunks(request.seeds, images_per_cohort))
         )
+
+    @property
+    def calls(self) -> int:
+        """Denoiser calls of each image, from first to last."""
+        return len(self.schedule.timesteps)
 
     @property
     def images(self) -> int:

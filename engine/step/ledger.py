@@ -1,4 +1,4 @@
-"""Keeps the engine's counts; written by its thread, read by any."""
+"""Keeps the engine's counts; written by its threads, read by any."""
 
 import threading
 import time
@@ -7,13 +7,14 @@ from dataclasses import replace
 
 from engine.step.flight import Flight, Outcome
 from engine.step.metrics import EngineMetrics
-from engine.step.tick import TickReport
+from engine.step.tick import Tick
 
 
 class Ledger:
-    """Counts behind `EngineMetrics`."""
+    """Counts behind `EngineMetrics`. Of several lanes' seconds each counts as its part of the engine's."""
 
-    def __init__(self) -> None:
+    def __init__(self, lanes: int) -> None:
+        self._lanes = lanes
         self._lock = threading.Lock()
         self._born = time.perf_counter()
         self._now = EngineMetrics()
@@ -23,24 +24,27 @@ class Ledger:
         with self._lock:
             self._now = replace(self._now, rejected=self._now.rejected + 1)
 
-    def ticked(self, report: TickReport) -> None:
-        """One denoiser call was made."""
+    def ticked(self, tick: Tick, runtime_seconds: float, seconds: float, skipped: int) -> None:
+        """One tick of `seconds` was made, `runtime_seconds` of it inside the denoiser; caches saved evaluations."""
+        share = 1 if tick.alone else self._lanes
         with self._lock:
             now = self._now
             self._now = replace(
                 now,
-                last_rows=report.rows,
-                last_seconds=report.runtime_seconds,
+                last_rows=tick.rows,
+                last_seconds=runtime_seconds,
                 ticks=now.ticks + 1,
-                rows=now.rows + report.rows,
-                padded_rows=now.padded_rows + report.padded_rows,
-                runtime_seconds=now.runtime_seconds + report.runtime_seconds,
+                rows=now.rows + tick.rows,
+                padded_rows=now.padded_rows + tick.padded_rows - tick.rows,
+                skipped=now.skipped + skipped,
+                busy_seconds=now.busy_seconds + seconds / share,
+                runtime_seconds=now.runtime_seconds + runtime_seconds / share,
             )
 
-    def settled(self, flights: Sequence[Flight], seconds: float, queued_seconds: float) -> None:
-        """A beat of `seconds` left these flights, ended and ongoing, behind."""
-        outcomes = [flight.outcome for flight in flights]
-        active = sum(c.images for f in flights if f.outcome is None for c in f.cohorts if c.started)
+    def settled(self, ended: Sequence[Flight], ongoing: Sequence[Flight], queued_seconds: float) -> None:
+        """These flights have just ended, those go on."""
+        outcomes = [flight.outcome for flight in ended]
+        active = sum(cohort.images for flight in ongoing for cohort in flight.cohorts if cohort.started)
         with self._lock:
             now = self._now
             self._now = replace(
@@ -49,7 +53,6 @@ class Ledger:
                 finished=now.finished + outcomes.count(Outcome.FINISHED),
                 cancelled=now.cancelled + outcomes.count(Outcome.CANCELLED),
                 failed=now.failed + outcomes.count(Outcome.FAILED),
-                busy_seconds=now.busy_seconds + seconds,
                 queued_seconds=queued_seconds,
             )
 

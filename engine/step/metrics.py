@@ -8,8 +8,8 @@ class EngineMetrics:
     """One moment of the engine. Times in seconds; totals since the start.
 
     `active`: images with latents in flight; `waiting`: images not yet started. `last_rows`, `last_seconds`: the last
-    denoiser call. `runtime_seconds` is the part of `busy_seconds` inside the runtime's calls. `queued_seconds`:
-    expected time to work off everything now in the engine.
+    denoiser call. `skipped`: evaluations of an image that its step cache saved. `runtime_seconds` is the part of
+    `busy_seconds` inside the runtime's calls. `queued_seconds`: expected time to work off everything now in the engine.
     """
 
     active: int = 0
@@ -19,6 +19,7 @@ class EngineMetrics:
     ticks: int = 0
     rows: int = 0
     padded_rows: int = 0
+    skipped: int = 0
     finished: int = 0
     cancelled: int = 0
     failed: int = 0

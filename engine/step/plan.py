@@ -17,9 +17,10 @@ from engine.step.bucket import Bucket
 class Candidate:
     """One cohort: images of one request that ride together.
 
-    `cohort` is the caller's number for it and `rows` what it takes in a batch. Of its request: `arrival` orders
+    `cohort` is the caller's number for it and `rows` what it takes in the next batch. Of its request: `arrival` orders
     requests, `cohorts` is how many it was split into, `calls_left` of `calls` denoiser calls are to come. `lag`: this
-    cohort's own calls to come; the one that lags behind rides first.
+    cohort's own calls to come; the one that lags behind rides first. `usual_rows`: what it takes in a batch as a rule,
+    where that is not `rows`.
     """
 
     cohort: int
@@ -31,6 +32,7 @@ class Candidate:
     lag: int
     cohorts: int = 1
     priority: int = 0
+    usual_rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +56,11 @@ class Costs(Protocol):
         ...
 
 
-def plan(candidates: Sequence[Candidate], costs: Costs, policy: Policy, credit: float) -> Plan:
-    """Choose the next call's cohorts from at least one candidate."""
-    work = {c.cohort: c.calls * c.cohorts * costs.seconds(c.bucket, c.rows) for c in candidates}
+def plan(
+    candidates: Sequence[Candidate], costs: Costs, policy: Policy, credit: float, share: int | None = None
+) -> Plan:
+    """Choose the next call's cohorts from at least one candidate, at most `share` rows where it is given."""
+    work = {c.cohort: c.calls * c.cohorts * costs.seconds(c.bucket, c.usual_rows or c.rows) for c in candidates}
     order = sorted(candidates, key=lambda c: (-c.priority, _product(c, work[c.cohort]), c.arrival, -c.lag))
     oldest = min(candidates, key=lambda c: (c.arrival, -c.lag))
     due = costs.seconds(oldest.bucket, oldest.rows)
@@ -65,7 +69,7 @@ def plan(candidates: Sequence[Candidate], costs: Costs, policy: Policy, credit: 
 
     chosen = [lead]
     rows = lead.rows
-    cap = costs.cap(lead.bucket)
+    cap = costs.cap(lead.bucket) if share is None else min(costs.cap(lead.bucket), share)
     # Whoever is long beside the first in order may lengthen its wait only a little, riding with it or instead of it.
     long = policy.long_ratio * work[first.cohort]
     anchor = first if first.bucket == lead.bucket else lead

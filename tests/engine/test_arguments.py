@@ -36,6 +36,10 @@ def test_values_and_defaults() -> None:
     assert parsed.step.queue_images == StepSettings().queue_images
 
 
+def test_the_native_denoiser_is_the_denoiser() -> None:
+    assert parse_arguments(args_of("m.denoiser_native", runtime="torch")).component is Component.DENOISER
+
+
 def test_the_device_is_the_one_triton_chose() -> None:
     assert parse_arguments(args_of(kind="GPU", runtime="torch")).step.runtime.device == "cuda:2"
 

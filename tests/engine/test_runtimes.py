@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from engine.components import pad_to, run_batch
+from engine.components import run_batch
 from engine.errors import RuntimeUnavailableError
 from engine.open import open_component
 from engine.runtimes import open_runtime
@@ -75,12 +75,6 @@ def test_batches_must_agree_on_their_rows(decoder: Path) -> None:
     runtime = open_component(decoder, Component.VAE_DECODER, "onnxruntime", CPU)
     with pytest.raises(ValueError, match="rows"):
         run_batch(runtime, [np.zeros((0, 4, 8, 8), np.float32)], max_batch=4)
-
-
-def test_padding_repeats_real_rows() -> None:
-    array = np.arange(6).reshape(3, 2)
-    assert pad_to(array, 5).tolist() == [[0, 1], [2, 3], [4, 5], [0, 1], [0, 1]]
-    assert pad_to(array, 2) is array
 
 
 def test_onnxruntime_components_do_not_load_torch(decoder: Path) -> None:

@@ -23,7 +23,7 @@ def noise_of(prediction: Prediction) -> NoiseSchedule:
 def test_the_estimate_is_x0_when_the_model_knows_it(name: SchedulerName, prediction: Prediction) -> None:
     """A denoiser that knows the picture: every estimate is that picture, and so is the end."""
     target = torch.randn(1, *SHAPE, generator=torch.Generator().manual_seed(5))
-    sampler = Sampler(schedule_for(noise_of(prediction), name, 12), 3, SHAPE, CPU)
+    sampler = Sampler(schedule_for(noise_of(prediction), name, 12, 64), 3, SHAPE, CPU)
     while sampler.calls_left:
         seen = sampler.model_input()
         alpha, sigma = sampler._signal_and_noise()
@@ -37,7 +37,7 @@ def test_the_estimate_is_x0_when_the_model_knows_it(name: SchedulerName, predict
 
 def test_flow_models() -> None:
     target = torch.ones(1, *SHAPE)
-    schedule = schedule_for(noise_of(Prediction.FLOW), SchedulerName.FLOW_MATCH_EULER, 5)
+    schedule = schedule_for(noise_of(Prediction.FLOW), SchedulerName.FLOW_MATCH_EULER, 5, 64)
     sampler = Sampler(schedule, 0, SHAPE, CPU)
     start = sampler.latents
     while sampler.calls_left:
@@ -50,7 +50,7 @@ def test_flow_models() -> None:
 @pytest.mark.parametrize("name", DIFFUSION)
 @pytest.mark.parametrize("steps", [1, 2, 3, 50])
 def test_steps_are_counted_as_users_count_them(name: SchedulerName, steps: int) -> None:
-    schedule = schedule_for(noise_of(Prediction.V), name, steps)
+    schedule = schedule_for(noise_of(Prediction.V), name, steps, 64)
     assert schedule.steps_after[-1] == steps
     assert list(schedule.steps_after) == sorted(schedule.steps_after)
     assert set(range(1, steps + 1)) <= set(schedule.steps_after)
@@ -82,7 +82,7 @@ def test_aliases_are_the_same_scheduler(tiny: ModelSource) -> None:
 
 
 def test_one_image_leaves_no_trace_in_the_next() -> None:
-    schedule = schedule_for(noise_of(Prediction.V), SchedulerName.DPMPP_SDE_KARRAS, 6)
+    schedule = schedule_for(noise_of(Prediction.V), SchedulerName.DPMPP_SDE_KARRAS, 6, 64)
     results = []
     for _ in range(2):
         sampler = Sampler(schedule, 9, SHAPE, CPU)

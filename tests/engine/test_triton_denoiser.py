@@ -14,9 +14,9 @@ from tritonclient.grpc import InferInput
 
 from engine.request import DenoiseRequest
 from engine.step import open_step_engine
-from export.options import PublishOptions
-from export.served_models import model_config, model_file
-from export.triton_config import render
+from export.publishing.options import PublishOptions
+from export.publishing.pbtxt import render
+from export.publishing.served_models import Entry, model_config
 from families import denoise_wire as wire
 from families.catalog import ModelSource
 from families.manifest import Component, triton_model_name
@@ -39,9 +39,9 @@ async def triton(
     names = []
     for component in Component:
         folder = version_folder(root / "models", tiny.manifest.name, component)
-        config = render(model_config(tiny.manifest, component, OPTIONS))
+        config = render(model_config(tiny.manifest, Entry(component), OPTIONS))
         (folder.parent / "config.pbtxt").write_text(config)
-        (folder / "model.py").write_text(model_file(component))
+        (folder / "model.py").write_text(Entry(component).model_file())
         names.append(triton_model_name(tiny.manifest.name, component))
     settings = TritonSettings(model_repository=root / "models", models=tuple(names), exit_timeout_s=10)
     async with TritonSupervisor(prepare(locate(), root / "cache"), settings, root / "triton.log") as running:
@@ -62,7 +62,7 @@ def tensor(spec: TensorSpec, value: object) -> InferInput:
 
 
 def inputs_of(request: DenoiseRequest, source: ModelSource) -> list[InferInput]:
-    condition = source.manifest.denoiser.inputs[2]
+    condition = source.manifest.given[0]
     return [
         tensor(wire.SEEDS, request.seeds),
         tensor(wire.STEPS, [request.steps]),
@@ -183,9 +183,10 @@ async def test_cancelled_streams_free_their_rows(
     triton: TritonSupervisor, client: grpcclient.InferenceServerClient, tiny: ModelSource
 ) -> None:
     before = await metric(triton, "cancelled_total")
+    # Long enough that the tiny model is not done with them before a caller can have heard of anything.
     results = await asyncio.gather(
         *(
-            denoise(client, tiny, request_of((seed,), steps=200 if seed % 2 else 10), cancel_after=3 * (seed % 2))
+            denoise(client, tiny, request_of((seed,), steps=900 if seed % 2 else 10), cancel_after=3 * (seed % 2))
             for seed in range(8)
         )
     )
@@ -202,7 +203,7 @@ async def test_cancelled_streams_free_their_rows(
 
 async def test_components_batch_and_split(client: grpcclient.InferenceServerClient, tiny: ModelSource) -> None:
     manifest = tiny.manifest
-    ids = np.zeros((1, manifest.prompt.length), np.int64)
+    ids = np.zeros((1, manifest.prompts[0].length), np.int64)
     rows = [np.full_like(ids, value) for value in range(8)]
     spec = manifest.text_encoder.inputs[0]
     results = await asyncio.gather(

@@ -2,12 +2,17 @@
 
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from engine.runtimes.turns import TakingTurns, Turns, taking_turns
+from engine.runtimes.rows_apart import RowsApart
+from engine.runtimes.turns import SharingTurns, TakingTurns, Turns, taking_turns
+from families.tensors import Array
 from tests.engine.toy import ToyRuntime
 
 HOLD = """
@@ -39,3 +44,44 @@ def test_only_who_wants_every_core_takes_turns(
     folder = tmp_path / "model.denoiser" / "1"
     folder.mkdir(parents=True)
     assert isinstance(taking_turns(ToyRuntime(), folder, threads), TakingTurns) is takes_turns
+
+
+def test_who_can_share_takes_one_core_in_company(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
+    folder = tmp_path / "model.vae_decoder" / "1"
+    folder.mkdir(parents=True)
+    whole, single = CountingToy(), CountingToy()
+    runtime = taking_turns(RowsApart(whole, single, 2), folder, threads=2)
+    assert isinstance(runtime, SharingTurns)
+    one, three = np.ones((1, 2), np.float32), np.ones((3, 2), np.float32)
+    runtime.run_arrays([one])
+    assert (whole.calls, single.calls) == (1, 0)  # alone: every core
+    with Turns(tmp_path).one_core():
+        runtime.run_arrays([one])
+        assert (whole.calls, single.calls) == (1, 1)  # in company: one, at once
+    released = threading.Event()
+
+    def hold() -> None:
+        with Turns(tmp_path).one_core():
+            released.wait(0.3)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    time.sleep(0.1)
+    began = time.monotonic()
+    runtime.run_arrays([three])  # does not divide among two: waits for every core
+    assert time.monotonic() - began > 0.1
+    assert (whole.calls, single.calls) == (2, 1)
+    holder.join()
+
+
+class CountingToy(ToyRuntime):
+    """Counts its calls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def run_arrays(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
+        self.calls += 1
+        return tuple(inputs)

@@ -1,0 +1,1 @@
+"""Adapters (LoRA) beside a module's weights, row by row, or merged into them."""
