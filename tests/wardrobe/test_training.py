@@ -7,6 +7,7 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+from wardrobe.training.decoder import DecoderTrainer, DecoderTraining, guess
 from wardrobe.training.diffusion import DiffusionTrainer, DiffusionTraining
 from wardrobe.training.export import WEIGHTS
 from wardrobe.training.models import TEXT_LENGTH, build_text_encoder
@@ -83,6 +84,36 @@ def test_autoencoder_resumes_as_if_it_had_never_stopped(tmp_path: Path) -> None:
     first.save(tmp_path / "run.pt")
     second.restore(tmp_path / "run.pt")
     assert [second.train_step() for _ in range(2)] == losses[2:]
+
+
+def decoder_trainer() -> DecoderTrainer:
+    diffusion = diffusion_trainer()
+    plan = DecoderTraining(steps=8, batch=2, critic_from=0.25, guesses=4)
+    latents = np.random.default_rng(0).standard_normal((len(SCENES), 4, 16, 16)).astype(np.float16)
+    guesses = guess(
+        plan,
+        diffusion.ema["unet"],
+        diffusion.ema["text_encoder"],
+        tokenizer=CLIPTokenizer.from_pretrained(WEIGHTS / "tokenizer"),
+        latents=latents,
+        scenes=SCENES,
+    )
+    pictures = np.random.default_rng(0).integers(0, 255, (len(SCENES), 32, 32, 3), dtype=np.uint8)
+    return DecoderTrainer(plan, [pictures, pictures], tiny_vae(), guesses)
+
+
+def test_decoder_resumes_as_if_it_had_never_stopped_and_leaves_the_encoder_alone(tmp_path: Path) -> None:
+    unbroken, first, second = decoder_trainer(), decoder_trainer(), decoder_trainer()
+    before = {name: weight.clone() for name, weight in unbroken.vae.state_dict().items()}
+    losses = [unbroken.train_step() for _ in range(6)]
+    for _ in range(4):  # the critic has joined by then
+        first.train_step()
+    first.save(tmp_path / "run.pt")
+    second.restore(tmp_path / "run.pt")
+    assert [second.train_step() for _ in range(2)] == losses[4:]
+    changed = {name for name, weight in unbroken.vae.state_dict().items() if not torch.equal(weight, before[name])}
+    assert changed
+    assert all(name.startswith(("decoder.", "post_quant_conv.")) for name in changed)
 
 
 @torch.no_grad()

@@ -4,9 +4,9 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from wardrobe.world.attributes import Colour, Part, Pattern, TopKind
+from wardrobe.world.attributes import Colour, HairColour, HairStyle, Part, Pattern, Skin, TopKind
 from wardrobe.world.canvas import compose
-from wardrobe.world.captions import caption, sample_caption
+from wardrobe.world.captions import Wording, caption, sample_caption
 from wardrobe.world.parsing import parse_caption
 from wardrobe.world.render import PARTS, flat_lay, render
 from wardrobe.world.scene import Bottoms, Scene, Top, scenes
@@ -33,7 +33,7 @@ def test_layers_recompose_exactly(scene: Scene) -> None:
 def test_masks_partition_the_picture(scene: Scene) -> None:
     picture = render(scene)
     total = sum(picture.mask(part).astype(int) for part in PARTS)
-    assert (total == 1).all()
+    assert np.all(total == 1)
     worn = (Part.DRESS,) if scene.bottoms is None else (Part.TOP, Part.BOTTOMS)
     for part in (Part.BACKGROUND, Part.HAIR, Part.FACE, *worn):
         assert picture.mask(part).sum() > 60, part
@@ -105,3 +105,19 @@ def test_the_split_looks_at_attributes_only() -> None:
     assert held.is_held_out
     assert replace(held, staging=replace(held.staging, dx=3.0, mirror=not held.staging.mirror)).is_held_out
     assert not any(scene.is_held_out for scene in SCENES)
+
+
+@pytest.mark.parametrize(
+    ("style", "colour", "words"),
+    [
+        (True, True, "with grey hair in a bun and"),
+        (True, False, "with hair in a bun and"),
+        (False, True, "with grey hair and"),
+        (False, False, "with tan skin"),
+    ],
+)
+def test_a_bun_is_no_adjective(style: bool, colour: bool, words: str) -> None:
+    person = replace(SCENES[0].person, hair_style=HairStyle.BUN, hair_colour=HairColour.GREY, skin=Skin.TAN)
+    text = caption(replace(SCENES[0], person=person), Wording(hair_style=style, hair_colour=colour))
+    assert f"{words} " in text.replace(",", " ")
+    assert parse_caption(text).hair_style == (HairStyle.BUN if style else None)

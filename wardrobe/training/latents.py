@@ -23,7 +23,7 @@ Latents = npt.NDArray[np.float16]
 
 @torch.no_grad()
 def encode_all(vae: AutoencoderKL, pictures: Pixels, path: Path, batch: int = 32) -> None:
-    """Write the scaled posterior modes, float16 [N, 4, 16, 16]; each process encodes every other batch."""
+    """Write the scaled posterior modes, float16 [N, 8, 16, 16]; each process encodes every other batch."""
     device = pick_device()
     vae = vae.to(device, memory_format=torch.channels_last).eval()
     partial = path.with_suffix(".partial.npy")
@@ -49,7 +49,7 @@ def encode_all(vae: AutoencoderKL, pictures: Pixels, path: Path, batch: int = 32
 
 
 def load(folder: Path) -> Latents:
-    """The cached latents, float16 [N, 4, 16, 16]."""
+    """The cached latents, float16 [N, 8, 16, 16]."""
     latents: Latents = np.load(folder / LATENTS_FILE)
     return latents
 

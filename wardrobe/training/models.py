@@ -6,7 +6,7 @@ from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel
 
 IMAGE_SIZE = 128
-LATENT_CHANNELS = 4
+LATENT_CHANNELS = 8
 LATENT_SIZE = IMAGE_SIZE // 8
 TEXT_LENGTH = 64
 TEXT_WIDTH = 192
@@ -25,7 +25,7 @@ class Vocabulary:
 
 
 def build_vae() -> AutoencoderKL:
-    """f8: RGB [B, 3, 128, 128] in -1..1 <-> latents [B, 4, 16, 16]. Narrow at full size, where the time goes."""
+    """f8: RGB [B, 3, 128, 128] in -1..1 <-> latents [B, 8, 16, 16]. Narrow at full size, where the time goes."""
     return AutoencoderKL(
         in_channels=3,
         out_channels=3,
@@ -41,7 +41,7 @@ def build_vae() -> AutoencoderKL:
 
 
 def build_unet() -> UNet2DConditionModel:
-    """Latents [B, 4, 16, 16], timesteps [B], text [B, 64, 192] -> v [B, 4, 16, 16].
+    """Latents [B, 8, 16, 16], timesteps [B], text [B, 64, 192] -> v [B, 8, 16, 16].
 
     Attention only at 8x8 and 4x4: at 16x16 it costs more time than all convolutions together.
     """

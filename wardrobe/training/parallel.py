@@ -6,6 +6,7 @@ threads meet at every operator and each time wait for the one that was deschedul
 
 import os
 from collections.abc import Iterable
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
@@ -14,7 +15,8 @@ import torch.distributed as dist
 def start() -> None:
     """Join the group that torchrun describes in the environment; alone where there is none."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
-        dist.init_process_group("gloo")
+        # hours: a run that was paused for a while is not a run that failed
+        dist.init_process_group("gloo", timeout=timedelta(hours=12))
 
 
 def stop() -> None:

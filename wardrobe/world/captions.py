@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wardrobe.world.attributes import Background, BottomsKind, Pattern, Pose
-from wardrobe.world.scene import Garment, Scene
+from wardrobe.world.attributes import Background, BottomsKind, HairStyle, Pattern, Pose
+from wardrobe.world.scene import Garment, Person, Scene
 
 PLACES: dict[Background, tuple[str, ...]] = {
     Background.WHITE_WALL: ("in front of a white wall", "against a white wall"),
@@ -24,6 +24,7 @@ POSES: dict[Pose, tuple[str, ...]] = {
     Pose.WAVING: ("waving",),
 }
 OPENINGS = ("", "", "", "a picture of ", "an illustration of ")
+BUN = "in a bun"  # the one hair style that is no adjective
 PLURAL_KINDS = (BottomsKind.TROUSERS, BottomsKind.SHORTS)
 
 
@@ -91,6 +92,16 @@ def _with_article(words: str) -> str:
     return f"{'an' if words[0] in 'aeio' else 'a'} {words}"
 
 
+def _describe_hair(person: Person, wording: Wording) -> str:
+    """For example: long brown hair; grey hair in a bun. Empty where the wording says nothing about hair."""
+    colour = [person.hair_colour.value] if wording.hair_colour else []
+    if not wording.hair_style:
+        return " ".join([*colour, "hair"]) if colour else ""
+    if person.hair_style is HairStyle.BUN:
+        return " ".join([*colour, "hair", BUN])
+    return " ".join([person.hair_style.value, *colour, "hair"])
+
+
 def caption(scene: Scene, wording: Wording = FULL) -> str:
     """The scene in words, for example: a woman with long brown hair and light skin, arms raised, wearing a red
     striped t-shirt and blue plain trousers, in a meadow."""
@@ -101,10 +112,9 @@ def caption(scene: Scene, wording: Wording = FULL) -> str:
         below = _describe(scene.bottoms, wording.bottoms_pattern, wording.pattern_first)
         clothes += " and " + (below if scene.bottoms.kind in PLURAL_KINDS else _with_article(below))
     body = []
-    hair = [person.hair_style.value] if wording.hair_style else []
-    hair += [person.hair_colour.value] if wording.hair_colour else []
+    hair = _describe_hair(person, wording)
     if hair:
-        body.append(" ".join([*hair, "hair"]))
+        body.append(hair)
     if wording.skin:
         body.append(f"{person.skin.value} skin")
     looks = "with " + " and ".join(body) if body else ""

@@ -17,7 +17,7 @@ from wardrobe.world.attributes import (
     Skin,
     TopKind,
 )
-from wardrobe.world.captions import PLACES, POSES
+from wardrobe.world.captions import BUN, PLACES, POSES
 from wardrobe.world.scene import Bottoms, Top
 
 E = TypeVar("E", bound=StrEnum)
@@ -44,7 +44,7 @@ def _any(kind: type[StrEnum]) -> str:
 _LOOK = rf"(?:({_any(Colour)}) )?(?:({_any(Pattern)}) )?(?:({_any(Colour)}) )?"
 _TOP = re.compile(rf"\b{_LOOK}({_any(TopKind)})\b")
 _BOTTOMS = re.compile(rf"\b{_LOOK}({_any(BottomsKind)})\b")
-_HAIR = re.compile(rf"\b(?:({_any(HairStyle)}) )?(?:({_any(HairColour)}) )?hair\b")
+_HAIR = re.compile(rf"\b(?:({_any(HairStyle)}) )?(?:({_any(HairColour)}) )?hair\b( {BUN})?")
 _SKIN = re.compile(rf"\b({_any(Skin)}) skin\b")
 
 
@@ -56,7 +56,7 @@ def parse_caption(text: str) -> Said:
     return Said(
         figure=next((figure for figure in Figure if re.search(rf"\b{figure}\b", text)), None),
         hair_colour=_member(HairColour, hair and hair[2]),
-        hair_style=_member(HairStyle, hair and hair[1]),
+        hair_style=HairStyle.BUN if hair and hair[3] else _member(HairStyle, hair and hair[1]),
         skin=_member(Skin, skin and skin[1]),
         pose=next((pose for pose, forms in POSES.items() if any(form in text for form in forms)), None),
         top=Top(TopKind(top[4]), *_look(top)) if top and (top[1] or top[3]) else None,

@@ -55,6 +55,12 @@ def render(scene: Scene) -> Render:
 
 def flat_lay(garment: Garment) -> Pixels:
     """The garment alone, laid out on a light ground; RGB uint8 [128, 128, 3]."""
+    ground = np.full((SIZE, SIZE, 4), (*FLAT_LAY_BACKGROUND, 255), np.uint8)
+    return compose([ground, flat_lay_sheet(garment)])
+
+
+def flat_lay_sheet(garment: Garment) -> Pixels:
+    """The garment of a flat-lay without its ground; RGBA uint8 [128, 128, 4], straight alpha."""
     build = BUILDS[Figure.WOMAN]
     if isinstance(garment, Top):
         height = 77.0 if garment.kind is TopKind.DRESS else 68.0
@@ -62,13 +68,10 @@ def flat_lay(garment: Garment) -> Pixels:
         frame = Frame(zoom, 0.0, 64 - height, (64.0, height))
         x = 64 + build.shoulder - 2.0
         sleeve = Arm((x, 54.5), (x + 9.5, 66.0), (x + 14.0, 81.0))
-        sheet = draw_top(garment, build, (sleeve, sleeve.flipped()), frame, zoom)
-    else:
-        zoom = FLAT_LAY_ZOOM
-        middle = {"trousers": 96.0, "shorts": 87.5, "skirt": 90.5}[garment.kind]
-        sheet = draw_bottoms(garment, build, Frame(zoom, 0.0, 64 - middle, (64.0, middle)), zoom)
-    ground = np.full((SIZE, SIZE, 4), (*FLAT_LAY_BACKGROUND, 255), np.uint8)
-    return compose([ground, sheet])
+        return draw_top(garment, build, (sleeve, sleeve.flipped()), frame, zoom)
+    zoom = FLAT_LAY_ZOOM
+    middle = {"trousers": 96.0, "shorts": 87.5, "skirt": 90.5}[garment.kind]
+    return draw_bottoms(garment, build, Frame(zoom, 0.0, 64 - middle, (64.0, middle)), zoom)
 
 
 def _draw_layers(scene: Scene) -> list[Layer]:

@@ -1,0 +1,188 @@
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from skimage.metrics import structural_similarity
+
+from families.tryon.agnostic import Mask
+from wardrobe.training.tryon import minutes_until
+from wardrobe.training.tryon_cache import Half, PairLatents, load_shards, masked_picture, save_shard, small_mask
+from wardrobe.training.tryon_decoder import DecoderFit, DecoderFitter, similarity
+from wardrobe.training.tryon_model import WARDROBE, build_tryon_unet, drop_text_attention, start_from_wardrobe
+from wardrobe.training.tryon_sample import Sampling, TryOnModel, TryOnRequest, try_on
+from wardrobe.training.tryon_trainer import TryOnTrainer, TryOnTraining, learning_rate
+from wardrobe.training.vae import to_tensor
+
+PLAN = TryOnTraining(batch=2, warmup=2, learning_rate=5e-3, compute_dtype=torch.float32)
+
+
+def small_unet() -> UNet2DConditionModel:
+    torch.manual_seed(0)
+    unet = UNet2DConditionModel(
+        sample_size=16,
+        in_channels=17,
+        out_channels=8,
+        block_out_channels=(16, 16),
+        layers_per_block=1,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        mid_block_type="UNetMidBlock2D",
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=1,
+        attention_head_dim=2,
+        norm_num_groups=4,
+    )
+    drop_text_attention(unet)
+    return unet
+
+
+def some_pairs() -> tuple[PairLatents, Half]:
+    rng = np.random.default_rng(0)
+    after, masked = (rng.standard_normal((6, 8, 16, 16)).astype(np.float16) for _ in range(2))
+    area = rng.random((6, 16, 16)).astype(np.float16)
+    garments = rng.standard_normal((3, 8, 16, 16)).astype(np.float16)
+    return PairLatents(after, masked, area.round(), area, rng.integers(0, 3, 6)), garments
+
+
+def trainer() -> TryOnTrainer:
+    return TryOnTrainer(PLAN, small_unet(), *some_pairs())
+
+
+def test_training_resumes_as_if_it_had_never_stopped(tmp_path: Path) -> None:
+    unbroken, first, second = trainer(), trainer(), trainer()
+    losses = [unbroken.train_step(60.0) for _ in range(4)]
+    for _ in range(2):
+        first.train_step(60.0)
+    first.save(tmp_path / "run.pt")
+    assert second.restore(tmp_path / "run.pt")
+    assert [second.train_step(60.0) for _ in range(2)] == losses[2:]
+    for name, weight in unbroken.ema.state_dict().items():
+        torch.testing.assert_close(second.ema.state_dict()[name], weight, rtol=0, atol=0)
+    assert not trainer().restore(tmp_path / "none.pt")
+
+
+def test_a_few_steps_lower_the_loss() -> None:
+    run = trainer()
+    losses = [run.train_step(60.0) for _ in range(14)]
+    assert losses[-1] < 0.93 * losses[0]
+
+
+def test_a_batch_is_what_catvton_is_told() -> None:
+    pairs, garments = some_pairs()
+    run = TryOnTrainer(replace(PLAN, batch=64, no_garment=0.5), small_unet(), pairs, garments)
+    batch = run.batch()
+    assert batch.inputs.shape == (64, 17, 32, 16)
+    mask, given = batch.inputs[:, 8:9], batch.inputs[:, 9:]
+    assert not mask[:, :, 16:].any(), "the garment's half has no mask"
+    hidden = (given[:, :, 16:] == 0).all(dim=(1, 2, 3))
+    assert 16 < int(hidden.sum()) < 48
+    assert (given[:, :, :16] != 0).any(dim=(1, 2, 3)).all(), "without a garment the person is still shown"
+    shown = given[~hidden, :, 16:].half().numpy()
+    assert all((garments == latent).all(axis=(1, 2, 3)).any() for latent in shown)
+    # v and the noisy latents give back the clean garment
+    alphas = run._alphas[batch.timesteps][:, None, None, None]
+    clean = alphas.sqrt() * batch.inputs[:, :8] - (1 - alphas).sqrt() * batch.target
+    torch.testing.assert_close(clean[~hidden, :, 16:].numpy(), shown.astype(np.float32), rtol=0, atol=1e-4)
+
+
+def test_the_rate_warms_up_and_falls_towards_the_end() -> None:
+    plan = TryOnTraining(learning_rate=1.0, warmup=10, decay_minutes=30)
+    assert learning_rate(0, 500, plan) == pytest.approx(0.1)
+    assert learning_rate(50, 31, plan) == pytest.approx(1.0)
+    assert 0.4 < learning_rate(50, 15, plan) < 0.6
+    assert learning_rate(50, 0, plan) == pytest.approx(0.01)
+    assert minutes_until("16:25", datetime(2026, 1, 1, 16, 0)) == 25
+    assert minutes_until("0:10", datetime(2026, 1, 1, 23, 50)) == 20
+
+
+def test_the_denoiser_starts_from_the_wardrobes() -> None:
+    unet = build_tryon_unet()
+    start_from_wardrobe(unet)
+    source = UNet2DConditionModel.from_pretrained(WARDROBE / "unet", torch_dtype=torch.float32).state_dict()
+    state = unet.state_dict()
+    torch.testing.assert_close(state["conv_in.weight"][:, :8], source["conv_in.weight"])
+    assert not state["conv_in.weight"][:, 8:].any()
+    torch.testing.assert_close(
+        state["up_blocks.1.resnets.0.conv1.weight"], source["up_blocks.2.resnets.0.conv1.weight"]
+    )
+    norms = [tensor for name, tensor in state.items() if ".norm2." in name and "transformer_blocks" in name]
+    assert norms and not any(tensor.any() for tensor in norms)
+    assert not any("attn2" in name for name in state)
+
+
+def test_masks_are_scaled_as_catvton_scales_them() -> None:
+    mask: Mask = np.random.default_rng(1).random((128, 128)) < 0.5
+    nearest, area = small_mask(mask)
+    expected = torch.nn.functional.interpolate(torch.from_numpy(mask)[None, None].float(), (16, 16), mode="nearest")
+    np.testing.assert_array_equal(nearest, expected[0, 0].numpy())
+    assert area[0, 0] == pytest.approx(mask[:8, :8].mean(), abs=1e-3)
+    grey = masked_picture(np.full((128, 128, 3), 200, np.uint8), mask)
+    assert set(np.unique(grey[mask])) == {128} and set(np.unique(grey[~mask])) == {200}
+
+
+def test_shards_come_back_in_order(tmp_path: Path) -> None:
+    pairs, _ = some_pairs()
+    with pytest.raises(FileNotFoundError, match="tryon_cache"):
+        load_shards(tmp_path)
+    for number in range(2):
+        save_shard(pairs, tmp_path / f"pairs-{number:04d}.npz")
+    both = load_shards(tmp_path)
+    assert len(both) == 12
+    np.testing.assert_array_equal(both.after[6:], pairs.after)
+
+
+def small_vae() -> AutoencoderKL:
+    torch.manual_seed(0)
+    return AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        block_out_channels=(8, 8, 8, 8),
+        layers_per_block=1,
+        latent_channels=8,
+        norm_num_groups=4,
+        scaling_factor=0.5,
+    ).eval()
+
+
+def test_try_on_follows_the_seed_and_its_guidance() -> None:
+    rng = np.random.default_rng(0)
+    people, garments = (rng.integers(0, 255, (2, 128, 128, 3), dtype=np.uint8) for _ in range(2))
+    request = TryOnRequest(people, np.tile(np.tri(128, dtype=bool), (2, 1, 1)), garments)
+    model = TryOnModel(small_unet().eval(), small_vae())
+    first, again, other, guided = (
+        try_on(model, request, sampling)
+        for sampling in (Sampling(2, 1.0), Sampling(2, 1.0), Sampling(2, 1.0, seed=1), Sampling(2, 4.0))
+    )
+    assert first.shape == (2, 128, 128, 3) and first.dtype == np.uint8
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any() and (first != guided).any()
+
+
+def test_similarity_is_scikit_images() -> None:
+    rng = np.random.default_rng(0)
+    one = rng.integers(0, 255, (128, 128, 3), dtype=np.uint8)
+    two = np.clip(one.astype(int) + rng.integers(-30, 30, one.shape), 0, 255).astype(np.uint8)
+    expected = structural_similarity(one, two, channel_axis=2, use_sample_covariance=False)
+    assert float(similarity(to_tensor(one[None]), to_tensor(two[None]))) == pytest.approx(expected, abs=2e-3)
+
+
+def test_the_decoder_fits_and_resumes(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    pictures = np.tile(rng.integers(0, 255, (1, 1, 1, 3), dtype=np.uint8), (4, 128, 128, 1))
+    latents = rng.standard_normal((4, 8, 16, 16)).astype(np.float16)
+    plan = DecoderFit(batch=1, warmup=1, learning_rate=2e-3, compute_dtype=torch.float32)
+    unbroken, broken, resumed = (DecoderFitter(plan, small_vae(), pictures, latents) for _ in range(3))
+    losses = [unbroken.train_step(1.0) for _ in range(5)]
+    assert losses[-1] < losses[0]
+    for _ in range(2):
+        broken.train_step(1.0)
+    broken.save(tmp_path / "decoder.pt")
+    resumed.restore(tmp_path / "decoder.pt")
+    assert [resumed.train_step(1.0) for _ in range(2)] == losses[2:4]
+    before = small_vae().state_dict()
+    after = resumed.average().state_dict()
+    changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
+    assert changed == {"decoder", "post_quant_conv"}

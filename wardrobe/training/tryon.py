@@ -1,0 +1,95 @@
+"""Train the try-on denoiser until a time of day: `python -m wardrobe.training.tryon --until 16:25`; again to go on."""
+
+import argparse
+import logging
+import time
+from datetime import datetime, timedelta
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL
+from PIL import Image
+
+from families.tryon.agnostic import agnostic_mask
+from wardrobe.training.runtime import CHECKPOINT_SECONDS, runtime_folder
+from wardrobe.training.tryon_cache import FOLDER, category_of, load_shards, masked_picture
+from wardrobe.training.tryon_model import WARDROBE, build_tryon_unet, start_from_wardrobe
+from wardrobe.training.tryon_sample import Sampling, TryOnModel, TryOnRequest, try_on
+from wardrobe.training.tryon_trainer import CHECKPOINT, TryOnTrainer, TryOnTraining
+from wardrobe.world.pairs import tryon_pairs
+from wardrobe.world.render import flat_lay, render
+
+log = logging.getLogger(__name__)
+
+PREVIEW_SECONDS = 600.0
+PREVIEW_ROWS = 12
+PREVIEW_SEED = 77
+FAST = Sampling()
+
+
+def minutes_until(clock: str, now: datetime) -> float:
+    """Minutes from `now` to the next time the clock shows `HH:MM`."""
+    hour, minute = (int(part) for part in clock.split(":"))
+    end = now.replace(hour=hour, minute=minute, second=0, microsecond=0)
+    return ((end if end > now else end + timedelta(days=1)) - now).total_seconds() / 60
+
+
+def save_preview(model: TryOnModel, path: Path, sampling: Sampling = FAST) -> None:
+    """Held-out people: before, garment, masked, result and truth, three groups side by side."""
+    rows = []
+    for pair in islice(tryon_pairs(PREVIEW_SEED, held_out=True), PREVIEW_ROWS):
+        old, new = render(pair.before), render(pair.after)
+        rows.append(
+            (old.image, agnostic_mask(old.labels, category_of(pair.garment)), flat_lay(pair.garment), new.image)
+        )
+    people, masks, garments, truths = (np.stack(column) for column in zip(*rows, strict=True))
+    drawn = try_on(model, TryOnRequest(people, masks, garments), sampling)
+    strips = [
+        np.concatenate([person, garment, masked_picture(person, mask), result, truth], axis=1)
+        for person, garment, mask, result, truth in zip(people, garments, masks, drawn, truths, strict=True)
+    ]
+    lines = [np.concatenate(strips[k : k + 3], axis=1) for k in range(0, len(strips), 3)]
+    Image.fromarray(np.concatenate(lines)).save(path)
+
+
+def main() -> None:
+    """Train to the end, with checkpoints and previews on the way."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runtime", type=Path, default=None)
+    parser.add_argument("--until", required=True, help="HH:MM of this machine's clock")
+    parser.add_argument("--batch", type=int, default=TryOnTraining().batch)
+    parser.add_argument("--rate", type=float, default=TryOnTraining().learning_rate)
+    parser.add_argument("--decay-minutes", type=float, default=TryOnTraining().decay_minutes)
+    options = parser.parse_args()
+    end = time.monotonic() + 60 * minutes_until(options.until, datetime.now())
+    folder = runtime_folder(options.runtime)
+    plan = TryOnTraining(batch=options.batch, learning_rate=options.rate, decay_minutes=options.decay_minutes)
+    vae = AutoencoderKL.from_pretrained(WARDROBE / "vae", torch_dtype=torch.float32).eval()
+    torch.manual_seed(plan.seed)
+    unet = build_tryon_unet()
+    start_from_wardrobe(unet)
+    trainer = TryOnTrainer(plan, unet, load_shards(folder / FOLDER), np.load(folder / FOLDER / "garments.npy"))
+    trainer.restore(folder / CHECKPOINT)
+    vae = vae.to(trainer.device)
+    saved = previewed = time.monotonic()
+    losses: list[float] = []
+    while (left := end - time.monotonic()) > 0:
+        losses.append(trainer.train_step(left / 60))
+        if trainer.step % 50 == 0:
+            log.info("step %d loss %.4f", trainer.step, sum(losses) / len(losses))
+            losses.clear()
+        if time.monotonic() - saved > CHECKPOINT_SECONDS:
+            trainer.save(folder / CHECKPOINT)
+            saved = time.monotonic()
+        if time.monotonic() - previewed > PREVIEW_SECONDS:
+            save_preview(TryOnModel(trainer.ema, vae), folder / f"tryon-{trainer.step:06d}.png")
+            previewed = time.monotonic()
+    trainer.save(folder / CHECKPOINT)
+    save_preview(TryOnModel(trainer.ema, vae), folder / f"tryon-{trainer.step:06d}.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+"""Train the try-on denoiser on cached pairs; resumable, its learning rate falls towards a time of day.
+
+v-prediction over both halves as in CatVTON: above the person in the new garment, below the garment itself. What the
+person keeps counts little, since it is given. High noise counts more than in text-to-image training: the inputs
+nearly decide the picture, so few steps are taken, and the first ones matter most.
+"""
+
+import copy
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from diffusers import UNet2DConditionModel
+from torch import nn
+
+from wardrobe.training.models import build_scheduler
+from wardrobe.training.runtime import Checkpoint, load_checkpoint, pick_device, save_checkpoint, step_rng
+from wardrobe.training.tryon_cache import Half, PairLatents
+from wardrobe.training.tryon_model import build_tryon_unet
+
+CHECKPOINT = "tryon.pt"
+
+
+@dataclass(frozen=True, slots=True)
+class TryOnTraining:
+    """The plan of a run."""
+
+    batch: int = 16
+    learning_rate: float = 5e-4
+    warmup: int = 100
+    decay_minutes: float = 45.0  # a cosine to 1 % before the end
+    ema_decay: float = 0.998
+    no_garment: float = 0.1  # share of rows without a garment, for guidance
+    kept_weight: float = 0.1  # of cells outside the mask, and of the garment's half
+    noise_bias: float = 0.45  # below 1: more timesteps with much noise
+    snr_cap: float = 5.0
+    seed: int = 31
+    compute_dtype: torch.dtype = torch.bfloat16
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One batch on the device: model inputs float32 [B, 17, 32, 16] and [B], and what v should be."""
+
+    inputs: torch.Tensor
+    timesteps: torch.Tensor
+    target: torch.Tensor
+    weight: torch.Tensor
+
+
+def learning_rate(step: int, minutes_left: float, plan: TryOnTraining) -> float:
+    """Warm-up by steps, constant, then a cosine by the minutes that are left."""
+    if step < plan.warmup:
+        return plan.learning_rate * (step + 1) / plan.warmup
+    left = min(1.0, max(0.0, minutes_left / plan.decay_minutes))
+    return plan.learning_rate * (0.01 + 0.99 * 0.5 * (1 - math.cos(math.pi * left)))
+
+
+class TryOnTrainer:
+    """fp32 master weights, a low-precision copy that computes, and the EMA that will be exported."""
+
+    def __init__(self, plan: TryOnTraining, unet: UNet2DConditionModel, pairs: PairLatents, garments: Half) -> None:
+        self.plan = plan
+        self.device = pick_device()
+        self.step = 0
+        self.master = unet.to(self.device, memory_format=torch.channels_last)
+        self.ema = copy.deepcopy(self.master).requires_grad_(False)
+        self._compute = copy.deepcopy(self.master).to(plan.compute_dtype)
+        self.optimizer = torch.optim.AdamW(
+            self.master.parameters(), lr=plan.learning_rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True
+        )
+        self._pairs, self._garments = pairs, garments
+        self._alphas = build_scheduler().alphas_cumprod
+
+    def batch(self) -> Batch:
+        """The batch of the current step."""
+        plan, pairs = self.plan, self._pairs
+        rng, noise = step_rng(plan.seed, self.step)
+        rows = rng.integers(0, len(pairs), plan.batch)
+        after, masked = (torch.from_numpy(kind[rows]).float() for kind in (pairs.after, pairs.masked))
+        mask, area = (torch.from_numpy(kind[rows]).float()[:, None] for kind in (pairs.mask, pairs.area))
+        garment = torch.from_numpy(self._garments[pairs.garment[rows]]).float()
+        shown = torch.rand(plan.batch, 1, 1, 1, generator=noise) >= plan.no_garment
+        clean = torch.cat([after, garment], dim=2)
+        given = torch.cat([masked, garment * shown], dim=2)
+        eps = torch.randn(clean.shape, generator=noise)
+        timesteps = self._timesteps(noise)
+        signal = self._alphas[timesteps].sqrt()[:, None, None, None]
+        sigma = (1 - self._alphas[timesteps]).sqrt()[:, None, None, None]
+        snr = (signal / sigma) ** 2
+        changed = torch.cat([(area > 0).float(), torch.zeros_like(area)], dim=2)
+        weight = (plan.kept_weight + (1 - plan.kept_weight) * changed) * (snr + 1).clamp(max=plan.snr_cap) / (snr + 1)
+        inputs = torch.cat(
+            [signal * clean + sigma * eps, torch.cat([mask, torch.zeros_like(mask)], dim=2), given], dim=1
+        )
+        return Batch(
+            inputs.to(self.device),
+            timesteps.to(self.device),
+            (signal * eps - sigma * clean).to(self.device),
+            weight.to(self.device),
+        )
+
+    def train_step(self, minutes_left: float) -> float:
+        """One update; returns the weighted loss."""
+        batch = self.batch()
+        inputs = batch.inputs.to(dtype=self.plan.compute_dtype, memory_format=torch.channels_last)
+        output = self._compute(inputs, batch.timesteps, None).sample
+        loss = (batch.weight * (output.float() - batch.target) ** 2).sum() / (batch.weight.sum() * output.shape[1])
+        loss.backward()
+        self._update(learning_rate(self.step, minutes_left, self.plan))
+        return float(loss.detach())
+
+    def save(self, path: Path) -> None:
+        """Write everything that `restore` needs."""
+        modules = {"unet": self.master.state_dict(), "unet_ema": self.ema.state_dict()}
+        save_checkpoint(path, Checkpoint(self.step, modules, self.optimizer.state_dict()))
+
+    def restore(self, path: Path) -> bool:
+        """Go on from a checkpoint; False where there is none."""
+        checkpoint = load_checkpoint(path)
+        if checkpoint is None:
+            return False
+        self.master.load_state_dict(checkpoint.modules["unet"])
+        self.ema.load_state_dict(checkpoint.modules["unet_ema"])
+        self._copy_to_compute()
+        self.optimizer.load_state_dict(checkpoint.optimizer)
+        self.step = checkpoint.step
+        return True
+
+    def _timesteps(self, noise: torch.Generator) -> torch.Tensor:
+        """One timestep from each of `batch` slices, narrower where there is much noise; int64 [batch]."""
+        count, size = len(self._alphas), self.plan.batch
+        position = (torch.arange(size) + torch.rand(size, generator=noise)) / size
+        return (position**self.plan.noise_bias * count).long().clamp(max=count - 1)
+
+    @torch.no_grad()
+    def _copy_to_compute(self) -> None:
+        torch._foreach_copy_(list(self._compute.parameters()), list(self.master.parameters()))
+
+    @torch.no_grad()
+    def _update(self, rate: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        masters: list[torch.Tensor] = list(self.master.parameters())
+        for master, low in zip(masters, self._compute.parameters(), strict=True):
+            master.grad = None if low.grad is None else low.grad.float()
+            low.grad = None
+        nn.utils.clip_grad_norm_(masters, 1.0)
+        self.optimizer.step()
+        self._copy_to_compute()
+        decay = min(self.plan.ema_decay, (1 + self.step) / (10 + self.step))
+        torch._foreach_lerp_(list(self.ema.parameters()), masters, 1 - decay)
+        self.step += 1
+
+
+def averaged_unet(runtime: Path) -> UNet2DConditionModel:
+    """The EMA weights of the training. Raises FileNotFoundError before its first checkpoint."""
+    checkpoint = load_checkpoint(runtime / CHECKPOINT)
+    if checkpoint is None:
+        raise FileNotFoundError(f"{runtime / CHECKPOINT}: run `python -m wardrobe.training.tryon` first")
+    unet = build_tryon_unet()
+    unet.load_state_dict(checkpoint.modules["unet_ema"])
+    return unet
