@@ -38,3 +38,5 @@ def configure_logging(settings: LoggingSettings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.level)
+    # It logs every address that it asks for, and links to pictures are signed.
+    logging.getLogger("httpx").setLevel(logging.WARNING)

@@ -2,6 +2,9 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from gateway.adapters.residency_metrics import ResidencyCollector
+from gateway.domain.jobs import JobStatus
+from gateway.domain.residency import TellsResidency
 from gateway.domain.telemetry import Outcome, Stage
 
 _STAGE_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
@@ -30,6 +33,10 @@ class PrometheusTelemetry:
         self._waiting = Gauge("triptych_generations_waiting", "Generations that wait", registry=self._registry)
         self._embeddings = Counter(
             "triptych_embedding_lookups", "Prompt embeddings looked up", ["result"], registry=self._registry
+        )
+        self._jobs = Gauge("triptych_jobs", "Jobs that have not ended, by status", ["status"], registry=self._registry)
+        self._jobs_ended = Counter(
+            "triptych_jobs_ended", "Jobs by how they ended", ["kind", "status"], registry=self._registry
         )
         self._http = Histogram(
             "triptych_http_request_seconds",
@@ -65,9 +72,22 @@ class PrometheusTelemetry:
         """See Telemetry."""
         self._embeddings.labels("hit" if hit else "miss").inc()
 
+    def jobs(self, queued: int, generating: int) -> None:
+        """See JobTelemetry."""
+        self._jobs.labels(JobStatus.QUEUED.value).set(queued)
+        self._jobs.labels(JobStatus.GENERATING.value).set(generating)
+
+    def job_ended(self, kind: str, status: JobStatus) -> None:
+        """See JobTelemetry."""
+        self._jobs_ended.labels(kind, status.value).inc()
+
     def http_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """See Telemetry."""
         self._http.labels(method, route, str(status)).observe(seconds)
+
+    def watch(self, residency: TellsResidency) -> None:
+        """Tell of its memory too."""
+        self._registry.register(ResidencyCollector(residency))
 
     def exposition(self) -> bytes:
         """Everything measured, in Prometheus' text format."""

@@ -6,15 +6,16 @@ from gateway.api.errors import ErrorEnvelope
 
 _MEANINGS = {
     400: "A field does not fit; `param` names it.",
-    403: "The link is not signed by this server.",
-    404: "No such model or image.",
-    410: "The link has expired.",
+    403: "The link is not signed by this server, or jobs are not listed.",
+    404: "No such model, image or job.",
+    410: "The link, or the result of the job, has expired.",
     413: "The body is too large.",
-    415: "The body is not JSON.",
+    415: "The body's content type is not the one that the route takes.",
     429: "Too much work is waiting; `Retry-After` says when to come back.",
     500: "A defect; the message carries the request id.",
-    503: "The backend is away or the server is shutting down; `Retry-After` says when to come back.",
+    503: "The backend or a store is away, or the server is shutting down; `Retry-After` says when to come back.",
     504: "It took too long and was stopped.",
+    507: "The model, or the request, needs more memory than there is.",
 }
 
 

@@ -78,7 +78,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def on_validation_error(request: Request, error: RequestValidationError) -> Response:
         content_type = request.headers.get("content-type", "")
-        if request.method == "POST" and not _is_json(content_type):
+        if request.method == "POST" and not is_json(content_type):
             got = f"content type {content_type[:100]!r}" if content_type else "no content type"
             return error_response(UnsupportedMediaType(f"{got}: send the body as application/json"))
         return error_response(invalid_request(error))
@@ -107,6 +107,7 @@ def _from_http(error: HTTPException, request: Request) -> GatewayError:
             return unexpected(error)
 
 
-def _is_json(content_type: str) -> bool:
+def is_json(content_type: str) -> bool:
+    """Whether a body of this content type is JSON."""
     media_type = content_type.partition(";")[0].strip().lower()
     return media_type == "application/json" or (media_type.startswith("application/") and media_type.endswith("+json"))

@@ -5,18 +5,15 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
-from gateway.api.generation_response import CompletedEvent, PartialImageEvent
+from gateway.api.generation_stream import EDIT_EVENTS, GENERATION_EVENTS, EventKinds
+from gateway.api.job_events import JOB_EVENTS
+from gateway.api.tryon_schema import tryon_schemas
 
-EVENT_STREAM: dict[str, Any] = {
-    "schema": {
-        "oneOf": [
-            {"$ref": "#/components/schemas/PartialImageEvent"},
-            {"$ref": "#/components/schemas/CompletedEvent"},
-            {"$ref": "#/components/schemas/ErrorEnvelope"},
-        ]
-    }
-}
-"""Content of a `text/event-stream` answer: the `data` of its events."""
+
+def event_stream(events: EventKinds) -> dict[str, Any]:
+    """Content of a `text/event-stream` answer: the `data` of its events."""
+    names = (events.partial.__name__, events.completed.__name__, "ErrorEnvelope")
+    return {"schema": {"oneOf": [{"$ref": f"#/components/schemas/{name}"} for name in names]}}
 
 
 def describe_events(app: FastAPI) -> None:
@@ -26,11 +23,11 @@ def describe_events(app: FastAPI) -> None:
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             schemas = generate()["components"]["schemas"]
+            kinds = [kind for events in (GENERATION_EVENTS, EDIT_EVENTS) for kind in (events.partial, events.completed)]
             _, events = models_json_schema(
-                [(PartialImageEvent, "serialization"), (CompletedEvent, "serialization")],
-                ref_template="#/components/schemas/{model}",
+                [(kind, "serialization") for kind in (*kinds, *JOB_EVENTS)], ref_template="#/components/schemas/{model}"
             )
-            schemas.update(events["$defs"])
+            schemas.update(events["$defs"] | tryon_schemas())
         return generate()
 
     # The framework's documented way to extend its description.

@@ -1,4 +1,4 @@
-"""`GET /images/{file}`: pictures behind signed, expiring links; no key is needed, as clients send none."""
+"""`GET /files/{file}`: pictures behind signed, expiring links; no key is needed, as clients send none."""
 
 from typing import Annotated
 
@@ -8,18 +8,20 @@ from starlette.responses import Response
 from gateway.api.error_docs import errors
 from gateway.api.services import Services, services_of
 from gateway.domain.errors import SignatureRefused
+from gateway.domain.pictures import PictureFormat
 from gateway.store.pictures import picture_format
+from gateway.store.sharing import FILES_PATH
 from gateway.store.signing import SignedName
 
 router = APIRouter()
 
 
 @router.get(
-    "/images/{file}",
+    FILES_PATH + "/{file}",
     summary="A picture by its signed link",
     tags=["images"],
     response_class=Response,
-    responses={200: {"description": "The file.", "content": {"image/*": {}}}, **errors(403, 404, 410)},
+    responses={200: {"description": "The file.", "content": {"image/*": {}}}, **errors(403, 404, 410, 503)},
 )
 async def get_picture(
     file: str,
@@ -40,8 +42,11 @@ async def get_picture(
     return Response(data, media_type=picture_format(file).media_type, headers=headers)
 
 
-def picture_url(services: Services, request: Request, name: str) -> str:
-    """An absolute link to a stored picture."""
-    base = (services.public_url or str(request.base_url)).rstrip("/")
-    link = services.signer.sign(name)
-    return f"{base}/images/{link.name}?expires={link.expires}&signature={link.signature}"
+async def share_picture(services: Services, request: Request, data: bytes, file_format: PictureFormat) -> str:
+    """Keep a picture for `storage.url_ttl_seconds`; an absolute link to it. Raises StoreUnavailable."""
+    return await services.sharing.share(data, file_format, base_url(services, request), services.url_ttl_seconds)
+
+
+def base_url(services: Services, request: Request) -> str:
+    """Of every link that is handed out, without a slash at its end."""
+    return (services.public_url or str(request.base_url)).rstrip("/")

@@ -1,4 +1,4 @@
-"""Answers of `POST /v1/images/generations`, whole or as stream events, as OpenAI's client reads them."""
+"""Answers of the image routes, whole or as stream events, as OpenAI's client reads them."""
 
 from typing import Literal
 
@@ -15,7 +15,7 @@ class InputTokensDetails(BaseModel):
 
 
 class Usage(BaseModel):
-    """Input: the prompt's and negative prompt's tokens that the model read. Output: 16x16 pixel patches."""
+    """Text: the prompt's and negative prompt's tokens that the model read. Pictures: 16x16 pixel patches."""
 
     input_tokens: int
     output_tokens: int
@@ -47,10 +47,7 @@ class ImagesResponse(BaseModel):
     )
 
 
-class PartialImageEvent(BaseModel):
-    """An estimate of picture `image_index`; its estimates are counted by `partial_image_index`."""
-
-    type: Literal["image_generation.partial_image"] = "image_generation.partial_image"
+class _PartialImage(BaseModel):
     b64_json: str
     partial_image_index: int
     image_index: int
@@ -61,10 +58,19 @@ class PartialImageEvent(BaseModel):
     output_format: str
 
 
-class CompletedEvent(BaseModel):
-    """Picture `image_index` is finished. The events' usages add up to the request's: the input counts once, at 0."""
+class PartialImageEvent(_PartialImage):
+    """An estimate of picture `image_index`; its estimates are counted by `partial_image_index`."""
 
-    type: Literal["image_generation.completed"] = "image_generation.completed"
+    type: Literal["image_generation.partial_image"] = "image_generation.partial_image"
+
+
+class EditPartialImageEvent(_PartialImage):
+    """An estimate of edited picture `image_index`; its estimates are counted by `partial_image_index`."""
+
+    type: Literal["image_edit.partial_image"] = "image_edit.partial_image"
+
+
+class _Completed(BaseModel):
     b64_json: str
     url: str | None = None
     image_index: int
@@ -79,20 +85,33 @@ class CompletedEvent(BaseModel):
     warnings: list[str] | None = None
 
 
+class CompletedEvent(_Completed):
+    """Picture `image_index` is finished. The events' usages add up to the request's: the input counts once, at 0."""
+
+    type: Literal["image_generation.completed"] = "image_generation.completed"
+
+
+class EditCompletedEvent(_Completed):
+    """Edited picture `image_index` is finished. The events' usages add up to the request's: the input counts at 0."""
+
+    type: Literal["image_edit.completed"] = "image_edit.completed"
+
+
 def whole_usage(tokens: TokenUsage) -> Usage:
     """Of all the pictures together."""
-    return _usage(tokens.text, tokens.output)
+    return _usage(tokens.text, tokens.images, tokens.output)
 
 
 def picture_usage(tokens: TokenUsage, index: int) -> Usage:
     """Picture `index`'s share."""
-    return _usage(tokens.text if index == 0 else 0, tokens.per_picture)
+    text, images = (tokens.text, tokens.images) if index == 0 else (0, 0)
+    return _usage(text, images, tokens.per_picture)
 
 
-def _usage(text: int, output: int) -> Usage:
+def _usage(text: int, images: int, output: int) -> Usage:
     return Usage(
-        input_tokens=text,
+        input_tokens=text + images,
         output_tokens=output,
-        total_tokens=text + output,
-        input_tokens_details=InputTokensDetails(text_tokens=text, image_tokens=0),
+        total_tokens=text + images + output,
+        input_tokens_details=InputTokensDetails(text_tokens=text, image_tokens=images),
     )

@@ -7,12 +7,14 @@ import time
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
+from gateway.api.error_docs import errors
 from gateway.api.services import Services, find_services, services_of
 from gateway.domain.errors import BackendError
+from gateway.pipelines.self_test import self_test
 
 router = APIRouter()
 logger = logging.getLogger(__name__)
@@ -34,6 +36,19 @@ class Versions(BaseModel):
     python: str
 
 
+class SelfTestReport(BaseModel):
+    """A try-on in miniature, without a model: what must hold of it, and the SHA-256 of its pixels."""
+
+    passed: bool
+    seed: int
+    read_back: bool = Field(description="A picture that was written is read as it was.")
+    outside_kept: bool = Field(description="Pixels outside of the mask stayed the very same.")
+    inside_drawn: bool
+    repeatable: bool = Field(description="Done twice, the same bytes.")
+    digest: str = Field(description="The same seed and libraries give the same one.")
+    seconds: float
+
+
 class Health(BaseModel):
     """`ok` when a generation would be taken now."""
 
@@ -41,6 +56,7 @@ class Health(BaseModel):
     backend: BackendHealth
     models: list[str]
     uptime_seconds: float
+    self_test: SelfTestReport
     versions: Versions
 
 
@@ -56,16 +72,30 @@ class Readiness(BaseModel):
     status: Literal["ready", "starting", "draining", "backend unavailable"]
 
 
-@router.get("/health", summary="State of the gateway and its backend", tags=["operations"])
-async def health(services: Annotated[Services, Depends(services_of)]) -> Health:
-    """Always 200: the answer tells the state. Loads nothing."""
-    ready = await _backend_ready(services)
+@router.get("/health", summary="State of the gateway and its backend", tags=["operations"], responses=errors(400))
+async def health(
+    services: Annotated[Services, Depends(services_of)],
+    seed: Annotated[int, Query(ge=0, lt=2**32, description="Of the self-test's picture.")] = 0,
+) -> Health:
+    """200 whatever the state: the answer tells it. Loads nothing."""
+    ready = await backend_ready(services)
+    tested = await asyncio.to_thread(self_test, seed)
     draining = services.admission.draining
     return Health(
-        status="draining" if draining else "ok" if ready else "degraded",
+        status="draining" if draining else "ok" if ready and tested.passed else "degraded",
         backend=BackendHealth(kind=services.backend_kind, ready=ready),
         models=[model.public_id for model in services.models.all()],
         uptime_seconds=round(time.monotonic() - services.started, 3),
+        self_test=SelfTestReport(
+            passed=tested.passed,
+            seed=tested.seed,
+            read_back=tested.read_back,
+            outside_kept=tested.outside_kept,
+            inside_drawn=tested.inside_drawn,
+            repeatable=tested.repeatable,
+            digest=tested.digest,
+            seconds=round(tested.seconds, 4),
+        ),
         versions=Versions(triptych=_own_version(), python=platform.python_version()),
     )
 
@@ -90,7 +120,7 @@ async def readyz(request: Request) -> Response:
         state = Readiness(status="starting")
     elif services.admission.draining:
         state = Readiness(status="draining")
-    elif not await _backend_ready(services):
+    elif not await backend_ready(services):
         state = Readiness(status="backend unavailable")
     else:
         state = Readiness(status="ready")
@@ -103,7 +133,8 @@ async def metrics(services: Annotated[Services, Depends(services_of)]) -> Respon
     return Response(services.telemetry.exposition(), headers={"content-type": services.telemetry.content_type})
 
 
-async def _backend_ready(services: Services) -> bool:
+async def backend_ready(services: Services) -> bool:
+    """Whether the backend says so, and soon."""
     try:
         async with asyncio.timeout(_PROBE_SECONDS):
             return await services.backend.ready()

@@ -1,15 +1,28 @@
 """`GET /v1/models` and `GET /v1/models/{id}`; an id may contain a slash."""
 
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
 from gateway.api.error_docs import errors
+from gateway.api.health import backend_ready
 from gateway.api.services import Services, services_of
+from gateway.domain.residency import ModelState, TellsResidency, UnitStatus, model_state
+from gateway.pipelines.lora import LORA_PREFIX
 from gateway.pipelines.models import ServedModel
 
 router = APIRouter()
+
+
+class ModelLora(BaseModel):
+    """An adapter that requests to the model may name."""
+
+    id: str = Field(examples=["lora/stripes"])
+    name: str
+    rank: int = Field(description="The largest of its layers'.")
+    bytes: int = Field(description="Of the file.")
 
 
 class Model(BaseModel):
@@ -20,6 +33,11 @@ class Model(BaseModel):
     created: int = Field(description="Unix time in seconds.")
     owned_by: str = "triptych"
     ownedBy: str = "triptych"  # noqa: N815
+    state: ModelState = Field(description="Where the model is; a model that is not loaded is when it is asked for.")
+    bytes: int | None = Field(
+        description="Memory that its components take, or would; null where models do not come and go."
+    )
+    loras: list[ModelLora] = Field(description="Its LoRA, for `lora` and `<lora:name:scale>`; needs the torch runtime.")
 
 
 class ModelList(BaseModel):
@@ -32,14 +50,45 @@ class ModelList(BaseModel):
 @router.get("/v1/models", summary="Models that are served", tags=["models"])
 async def list_models(services: Annotated[Services, Depends(services_of)]) -> ModelList:
     """In the order of their names."""
-    return ModelList(data=[_describe(model) for model in services.models.all()])
+    memory = await _memory(services)
+    return ModelList(data=[_describe(model, memory) for model in services.models.all()])
 
 
 @router.get("/v1/models/{model_id:path}", summary="One model", tags=["models"], responses=errors(404))
 async def get_model(model_id: str, services: Annotated[Services, Depends(services_of)]) -> Model:
     """The id, or the id after `sd/`, as clients of ALICE write it."""
-    return _describe(services.models.find(model_id))
+    return _describe(services.models.find(model_id), await _memory(services))
 
 
-def _describe(model: ServedModel) -> Model:
-    return Model(id=model.public_id, created=model.created)
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    """What is in memory. `units` None: everything, as soon as the backend is `ready`."""
+
+    ready: bool
+    units: tuple[UnitStatus, ...] | None
+
+
+async def _memory(services: Services) -> _Memory:
+    backend = services.backend
+    if isinstance(backend, TellsResidency):
+        return _Memory(True, backend.residency().units)
+    return _Memory(await backend_ready(services), None)
+
+
+def _describe(model: ServedModel, memory: _Memory) -> Model:
+    if memory.units is None:
+        state = ModelState.LOADED if memory.ready else ModelState.LOADING
+        return Model(id=model.public_id, created=model.created, state=state, bytes=None, loras=_loras(model))
+    units = [status for status in memory.units if status.unit.model == model.manifest.name]
+    # Before the models were published nothing is known of their components.
+    state = model_state(units) if units else ModelState.UNLOADED
+    taken = sum(status.bytes for status in units)
+    return Model(id=model.public_id, created=model.created, state=state, bytes=taken, loras=_loras(model))
+
+
+def _loras(model: ServedModel) -> list[ModelLora]:
+    return [
+        ModelLora(id=f"{LORA_PREFIX}{file.name}", name=file.name, rank=file.rank, bytes=file.size)
+        for file in model.loras
+        if file.problem is None
+    ]

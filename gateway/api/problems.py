@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from annotated_types import Ge, Le, MaxLen
+from annotated_types import Ge, Gt, Le, MaxLen
 from fastapi.exceptions import RequestValidationError
 from pydantic import (
     BaseModel,
@@ -25,12 +25,17 @@ _WRONG_TYPE = {
     "float_type": "must be a number",
     "string_type": "must be a string",
     "bool_type": "must be true or false",
+    "list_type": "must be a list",
+    "int_parsing": "must be an integer",
+    "float_parsing": "must be a number",
+    "bool_parsing": "must be true or false",
 }
 _WRONG_VALUE = {
     "finite_number": "must be a finite number",
     "string_unicode": "must be valid Unicode text",
     "string_too_long": "is too long",
     "greater_than_equal": "is too small",
+    "greater_than": "is too small",
     "less_than_equal": "is too large",
     "int_parsing_size": "is too large",
 }
@@ -54,6 +59,13 @@ class StrictBody(BaseModel):
             reason = _WRONG_TYPE.get(kind) or _WRONG_VALUE.get(kind) or problem["msg"]
             if kind == "literal_error":
                 reason = f"must be one of {problem['ctx']['expected']}"
+            inside = ".".join(part for part in problem["loc"] if isinstance(part, str))
+            if kind == "extra_forbidden":
+                reason = f"has an unknown field '{inside[:_LONGEST_NAME]}'"
+            elif kind == "missing":
+                reason = f"lacks the field '{inside}'"
+            elif inside:
+                reason = f"has a field '{inside[:_LONGEST_NAME]}' that {reason}"
             limits = _limits(cls.model_fields[info.field_name or ""].metadata)
             raise PydanticCustomError(code, "{sentence}", {"sentence": f"{reason}{limits}"}) from error
 
@@ -78,15 +90,19 @@ def invalid_request(failure: RequestValidationError) -> InvalidRequest:
 
 def _limits(metadata: Iterable[object]) -> str:
     """A field's bounds in words; empty without any."""
-    low = high = longest = None
+    low = high = above = longest = None
     for item in metadata:
         match item:
             case Ge():
                 low = item.ge
+            case Gt():
+                above = item.gt
             case Le():
                 high = item.le
             case MaxLen():
                 longest = item.max_length
     if low is not None and high is not None:
         return f"; allowed: {low} to {high}"
+    if above is not None and high is not None:
+        return f"; allowed: above {above}, up to {high}"
     return "" if longest is None else f"; allowed: at most {longest} characters"

@@ -5,14 +5,19 @@ from typing import Protocol, cast
 
 from fastapi import FastAPI, Request
 
+from families.registry import ModelRegistry
+from gateway.adapters.fetch import PictureFetcher
 from gateway.api.generation_command import GenerationDefaults
 from gateway.domain.backend import InferenceBackend
 from gateway.domain.errors import BackendUnavailable
+from gateway.domain.pictures import DrawsPictures
 from gateway.domain.telemetry import Telemetry
+from gateway.domain.tryon_port import TryOnRunner
 from gateway.pipelines.admission import Admission
-from gateway.pipelines.generate import GeneratePipeline
+from gateway.pipelines.jobs.desk import JobDesk
 from gateway.pipelines.models import ModelLibrary
 from gateway.store.pictures import PictureStore
+from gateway.store.sharing import PictureSharing
 from gateway.store.signing import UrlSigner
 
 
@@ -28,16 +33,25 @@ class Exposition(Telemetry, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """`public_url` is the base of picture links, None for the request's own. `started` is `time.monotonic()`."""
+    """`public_url` is the base of links, None for the request's own; links live `url_ttl_seconds`. `lists_jobs`:
+    whether whoever reaches this server may see all jobs. `started` is `time.monotonic()`.
+    """
 
     backend: InferenceBackend
     backend_kind: str
     models: ModelLibrary
-    pipeline: GeneratePipeline
+    registry: ModelRegistry
+    pipeline: DrawsPictures
+    tryon: TryOnRunner
+    fetcher: PictureFetcher
     admission: Admission
     defaults: GenerationDefaults
     pictures: PictureStore
     signer: UrlSigner
+    sharing: PictureSharing
+    url_ttl_seconds: int
+    jobs: JobDesk
+    lists_jobs: bool
     public_url: str | None
     telemetry: Exposition
     started: float

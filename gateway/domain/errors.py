@@ -11,15 +11,25 @@ GatewayError
 |   +-- PictureNotFound          404
 |   +-- SignatureRefused         403  a picture's URL was not signed by us
 |   +-- UrlExpired               410
+|   +-- JobNotFound              404
+|   +-- JobExpired               410  the job's result lived as long as `jobs.result_ttl_seconds`
+|   +-- ListingRefused           403  `jobs.listing` is off
 |   +-- BodyTooLarge             413
 |   +-- UnsupportedMediaType     415
 |   +-- ClientGone               499  nobody reads this answer; it shows in logs and metrics
 +-- Overloaded                   429  more work than may wait; retry later
 +-- Draining                     503  shutting down; retry elsewhere or later
 +-- RequestTimedOut              504  the gateway's own limit
++-- JobInterrupted               500  the gateways that did the job ended, too often
++-- JobUnreadable                500  the job was written down by a version that does not fit
++-- StoreUnavailable             503  records or files cannot be read or written now
 +-- BackendError                 raised by adapters of the InferenceBackend port
     +-- QueueFull                429
     +-- BackendUnavailable       503
+    |   +-- ReleaseGone          503  the model was replaced during the request; the pipelines begin again
+    |   +-- MemoryBusy           503  the model waits for memory that other requests use
+    +-- InsufficientMemory       507  the model, or the request, needs more memory than there is
+    +-- BackendUnsupported       400  the model as it is published cannot do what was asked for
     +-- BackendTimeout           504
     +-- BackendRejected          500  the backend refused what the gateway sent: a defect, never the caller's mistake
     +-- BackendFailed            500  the backend broke while working
@@ -109,15 +119,37 @@ class UrlExpired(RequestError):
     code = "url_expired"
 
 
+class JobNotFound(RequestError):
+    """No such job, or long gone."""
+
+    status = 404
+    code = "job_not_found"
+
+
+class JobExpired(RequestError):
+    """The job ended and its result has been deleted since."""
+
+    status = 410
+    code = "job_expired"
+
+
+class ListingRefused(RequestError):
+    """Ids of jobs are what gives access to them; this server does not list them."""
+
+    status = 403
+    error_type = "permission_error"
+    code = "listing_refused"
+
+
 class BodyTooLarge(RequestError):
-    """The request's body is over `server.max_body_bytes`."""
+    """The request's body is over `server.max_body_bytes`, or `uploads.max_body_bytes` where files come in."""
 
     status = 413
     code = "request_too_large"
 
 
 class UnsupportedMediaType(RequestError):
-    """The request's body is not JSON by its content type."""
+    """The request's body is not of the content type that the route takes."""
 
     status = 415
     code = "unsupported_content_type"
@@ -153,6 +185,25 @@ class RequestTimedOut(GatewayError):
     code = "request_timeout"
 
 
+class JobInterrupted(GatewayError):
+    """Every attempt at the job ended with the gateway that made it."""
+
+    code = "job_interrupted"
+
+
+class JobUnreadable(GatewayError):
+    """The job's order is of a version that this gateway does not read."""
+
+    code = "job_unreadable"
+
+
+class StoreUnavailable(GatewayError):
+    """The database or the store of files is away, or full."""
+
+    status = 503
+    code = "store_unavailable"
+
+
 class BackendError(GatewayError):
     """Base of what the inference adapters raise."""
 
@@ -172,6 +223,31 @@ class BackendUnavailable(BackendError):
 
     status = 503
     code = "backend_unavailable"
+
+
+class ReleaseGone(BackendUnavailable):
+    """The release that a request began with is not served any more."""
+
+
+class MemoryBusy(BackendUnavailable):
+    """The model could not come into memory in time: what is in its way is in use."""
+
+    code = "memory_busy"
+
+
+class InsufficientMemory(BackendError):
+    """More memory is needed than there is, whoever waits."""
+
+    status = 507
+    code = "insufficient_memory"
+
+
+class BackendUnsupported(BackendError):
+    """The model as it is published cannot do what was asked for, such as a LoRA on a compiled graph."""
+
+    status = 400
+    error_type = "invalid_request_error"
+    code = "unsupported_by_model"
 
 
 class BackendTimeout(BackendError):

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from gateway.domain.backend import Lora
+from gateway.domain.edits import Edit
+
 
 class PictureFormat(StrEnum):
     """File formats the gateway writes."""
@@ -29,8 +32,23 @@ class PictureEncoding:
 
 
 @dataclass(frozen=True, slots=True)
+class PictureSize:
+    """Pixels."""
+
+    width: int
+    height: int
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}"
+
+
+@dataclass(frozen=True, slots=True)
 class GenerateCommand:
-    """n pictures of one prompt. Width and height in pixels; `seeds` one a picture."""
+    """n pictures of one prompt; `seeds` one a picture.
+
+    `edit`: begin from pictures that came in. `size` None, with an edit only: that of its first picture.
+    `guidance_interval`, `step_cache` and `loras` are those of `DenoiseJob`.
+    """
 
     model: str
     prompt: str
@@ -39,11 +57,14 @@ class GenerateCommand:
     steps: int
     guidance_scale: float
     scheduler: str
-    width: int
-    height: int
+    size: PictureSize | None
     deterministic: bool
     partial_images: int
     encoding: PictureEncoding
+    guidance_interval: tuple[float, float] = (0.0, 1.0)
+    step_cache: float | None = None
+    loras: tuple[Lora, ...] = ()
+    edit: Edit | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +74,7 @@ class Picture:
     index: int
     seed: int
     data: bytes
+    size: PictureSize
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +84,18 @@ class PartialPicture:
     index: int
     order: int
     data: bytes
+    size: PictureSize
 
 
 @dataclass(frozen=True, slots=True)
 class TokenUsage:
     """`text` counts the prompt's and the negative prompt's tokens that the encoder saw, without the begin, end and
-    padding tokens. `per_picture` counts 16x16 pixel patches, begun ones included (1024x1024 is 4096).
+    padding tokens. `images` are the pictures that the model read and `per_picture` one that it drew, both in 16x16
+    pixel patches, begun ones included (1024x1024 is 4096).
     """
 
     text: int
+    images: int
     per_picture: int
     pictures: int
 
@@ -95,5 +120,16 @@ class GenerateListener(Protocol):
     def started(self) -> None:
         """The backend took the work: from now on the answer is pictures or a failure under way."""
 
+    def progress(self, share: float) -> None:
+        """This share of the denoising is done, 0 to 1."""
+
     def partial(self, picture: PartialPicture) -> None:
         """An estimate is ready to be shown."""
+
+
+class DrawsPictures(Protocol):
+    """Does GenerateCommands; `gateway.pipelines.generate.GeneratePipeline` is one that does."""
+
+    async def run(self, command: GenerateCommand, listener: GenerateListener | None) -> Generated:
+        """Waits for a permit. Raises GatewayError; cancelled like any task, with nothing left running."""
+        ...

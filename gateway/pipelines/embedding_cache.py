@@ -1,4 +1,4 @@
-"""Prompt embeddings, kept by token ids: a repeated prompt, or the ever-same empty negative one, is encoded once."""
+"""Prompt embeddings, kept by release, tokens, LoRA: a repeated prompt, or the empty negative one, is encoded once."""
 
 import asyncio
 from collections import OrderedDict
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from families.tensors import NamedTensor
-from gateway.domain.backend import InferenceBackend, TokenIds
+from gateway.domain.backend import InferenceBackend, Lora, Release, Tokens
 from gateway.domain.telemetry import Telemetry
 
 Row = tuple[NamedTensor, ...]
@@ -17,9 +17,10 @@ Row = tuple[NamedTensor, ...]
 
 @dataclass(frozen=True, slots=True)
 class _Key:
-    model: str
-    ids: bytes
+    release: Release
+    tokens: tuple[bytes, ...]
     deterministic: bool
+    loras: tuple[Lora, ...]
 
 
 class EmbeddingCache:
@@ -35,9 +36,16 @@ class EmbeddingCache:
         self._pending: dict[_Key, asyncio.Future[Row]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def conditions(self, model: str, prompts: TokenIds, *, deterministic: bool) -> tuple[NamedTensor, ...]:
-        """The conditions of `prompts` [n, length] in order, one row a prompt; what is missing goes as one batch."""
-        keys = [_Key(model, row.tobytes(), deterministic) for row in prompts]
+    async def conditions(
+        self, release: Release, prompts: Sequence[Tokens], *, deterministic: bool, loras: tuple[Lora, ...] = ()
+    ) -> tuple[NamedTensor, ...]:
+        """The conditions of `prompts` in order, one row a prompt; what is missing goes as one batch.
+
+        `loras` are those that change the text encoder.
+        """
+        keys = [
+            _Key(release, tuple(part.array.tobytes() for part in prompt), deterministic, loras) for prompt in prompts
+        ]
         found: dict[_Key, Row] = {}
         missing: dict[_Key, int] = {}
         for position, key in enumerate(keys):
@@ -49,7 +57,7 @@ class EmbeddingCache:
             elif key not in self._pending:
                 missing.setdefault(key, position)
         if missing:
-            self._start(tuple(missing), prompts[list(missing.values())])
+            self._start(tuple(missing), _stack([prompts[position] for position in missing.values()]))
         waited = {key: self._pending[key] for key in keys if key not in found}
         for key, future in waited.items():
             # The encode serves whoever else waits for it: one caller's cancellation must not end it.
@@ -62,20 +70,22 @@ class EmbeddingCache:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _start(self, keys: tuple[_Key, ...], ids: TokenIds) -> None:
+    def _start(self, keys: tuple[_Key, ...], tokens: Tokens) -> None:
         loop = asyncio.get_running_loop()
         for key in keys:
             future: asyncio.Future[Row] = loop.create_future()
             # Every waiter may be gone by the time it fails; the failure is then nobody's.
             future.add_done_callback(lambda done: done.cancelled() or done.exception())
             self._pending[key] = future
-        task = asyncio.create_task(self._encode(keys, ids))
+        task = asyncio.create_task(self._encode(keys, tokens))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _encode(self, keys: tuple[_Key, ...], ids: TokenIds) -> None:
+    async def _encode(self, keys: tuple[_Key, ...], tokens: Tokens) -> None:
         try:
-            tensors = await self._backend.encode_text(keys[0].model, ids, deterministic=keys[0].deterministic)
+            tensors = await self._backend.encode_text(
+                keys[0].release, tokens, deterministic=keys[0].deterministic, loras=keys[0].loras
+            )
         except BaseException as error:
             for key in keys:
                 future = self._pending.pop(key)

@@ -10,7 +10,10 @@ import numpy.typing as npt
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from gateway.domain.pictures import GenerateCommand, PictureEncoding, PictureFormat
+from gateway.domain.pictures import GenerateCommand, PictureEncoding, PictureFormat, PictureSize
+from gateway.pipelines.canvas import Canvas
+from gateway.pipelines.frame import size_of
+from gateway.pipelines.lora import tags_of
 
 _PNG_LEVEL = 1
 """Measured at 1024x1024: 84 ms against 134 ms at level 6, for a file 11 % larger."""
@@ -24,10 +27,17 @@ class PictureEncoder:
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(max_workers=min(4, os.cpu_count() or 1), thread_name_prefix="picture")
 
-    async def encode(self, pixels: npt.NDArray[np.uint8], encoding: PictureEncoding, parameters: str) -> bytes:
-        """One picture [height, width, 3] as a file. `parameters` goes into a PNG when the encoding asks for it."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, encode_picture, pixels, encoding, parameters)
+    async def encode(
+        self, pixels: npt.NDArray[np.uint8], canvas: Canvas, command: GenerateCommand, seed: int
+    ) -> tuple[bytes, PictureSize]:
+        """One picture that the model drew [height, width, 3], finished on its canvas, as a file of that size."""
+
+        def finish_and_encode() -> tuple[bytes, PictureSize]:
+            finished = pixels if canvas.finish is None else canvas.finish.finish(pixels)
+            size = size_of(finished)
+            return encode_picture(finished, command.encoding, parameters_text(command, canvas, size, seed)), size
+
+        return await asyncio.get_running_loop().run_in_executor(self._threads, finish_and_encode)
 
     def close(self) -> None:
         """Let running work end and free the threads."""
@@ -35,7 +45,10 @@ class PictureEncoder:
 
 
 def encode_picture(pixels: npt.NDArray[np.uint8], encoding: PictureEncoding, parameters: str) -> bytes:
-    """The same pixels and parameters give the same bytes: nothing of time or machine goes into the file."""
+    """[height, width, 3] as a file; `parameters` goes into a PNG when the encoding asks for it.
+
+    The same pixels and parameters give the same bytes: nothing of time or machine goes into the file.
+    """
     image = Image.fromarray(pixels, "RGB")
     target = io.BytesIO()
     match encoding.format:
@@ -52,11 +65,11 @@ def encode_picture(pixels: npt.NDArray[np.uint8], encoding: PictureEncoding, par
     return target.getvalue()
 
 
-def parameters_text(command: GenerateCommand, seed: int) -> str:
+def parameters_text(command: GenerateCommand, canvas: Canvas, size: PictureSize, seed: int) -> str:
     """Sampling parameters in the form that Stable Diffusion tools write and read as PNG text."""
     negative = f"\nNegative prompt: {command.negative_prompt}" if command.negative_prompt else ""
+    strength = "" if canvas.beginning is None else f", Denoising strength: {canvas.beginning.strength:g}"
     return (
-        f"{command.prompt}{negative}\nSteps: {command.steps}, Sampler: {command.scheduler}, "
-        f"CFG scale: {command.guidance_scale:g}, Seed: {seed}, Size: {command.width}x{command.height}, "
-        f"Model: {command.model}"
+        f"{command.prompt}{tags_of(command.loras)}{negative}\nSteps: {command.steps}, Sampler: {command.scheduler}, "
+        f"CFG scale: {command.guidance_scale:g}, Seed: {seed}, Size: {size}, Model: {command.model}{strength}"
     )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from families.catalog import ModelSource
+from families.lora.files import LoraFile, find_loras
 from families.manifest import ModelManifest
 from gateway.domain.errors import ModelNotFound
 from gateway.pipelines.prompts import PromptTokenizer
@@ -14,11 +15,12 @@ _PREFIX = "sd/"
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """A model and its tokenizer. `created` is a Unix time in seconds."""
+    """A model, its tokenizer and the adapters that were found for it. `created` is a Unix time in seconds."""
 
     manifest: ModelManifest
     tokenizer: PromptTokenizer
     created: int
+    loras: tuple[LoraFile, ...] = ()
 
     @property
     def public_id(self) -> str:
@@ -30,9 +32,13 @@ class ModelLibrary:
     """Looks models up by public id or bare name."""
 
     def __init__(self, sources: Mapping[str, ModelSource], default: str | None) -> None:
-        """Reads every tokenizer. `default` None takes the first by name. Raises ModelNotFound for a wrong default."""
+        """Reads every tokenizer. `default` None takes the first by name, of those that take prompts if there are any.
+
+        Raises ModelNotFound for a wrong default.
+        """
         self._models = {name: _serve(source) for name, source in sorted(sources.items())}
-        self._default = default if default is not None else next(iter(self._models), None)
+        prompted = (name for name, model in self._models.items() if model.manifest.prompts)
+        self._default = default if default is not None else next(prompted, next(iter(self._models), None))
         if self._default is not None:
             self.find(self._default)
 
@@ -53,6 +59,6 @@ class ModelLibrary:
 
 
 def _serve(source: ModelSource) -> ServedModel:
-    tokenizer = PromptTokenizer(source.tokenizer_file, source.manifest.prompt)
-    created = int((source.folder / "model_index.json").stat().st_mtime)
-    return ServedModel(source.manifest, tokenizer, created)
+    tokenizer = PromptTokenizer(source.tokenizer_files, source.manifest.prompts)
+    created = int(source.path.stat().st_mtime)
+    return ServedModel(source.manifest, tokenizer, created, find_loras(source))

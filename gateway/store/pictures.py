@@ -1,57 +1,53 @@
-"""Finished pictures as objects in a private local folder."""
+"""Finished pictures as objects, each kept for its own time."""
 
 import re
 import secrets
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-
-import obstore
-from obstore.store import LocalStore
+import time
 
 from gateway.domain.errors import PictureNotFound
 from gateway.domain.pictures import PictureFormat
+from gateway.store.objects import ObjectStore
 
-_NAME = re.compile(r"[A-Za-z0-9_-]{32}\.(png|jpeg|webp)")
+_NAME = re.compile(r"([0-9a-f]{8,12})-[A-Za-z0-9_-]{32}\.(png|jpeg|webp)")
 
 
 class PictureStore:
-    """Names are 192 random bits: nobody guesses one."""
+    """Names hold 192 random bits, which nobody guesses, behind the second at which the picture goes."""
 
-    def __init__(self, directory: Path) -> None:
-        """Makes the folder, readable by its owner alone."""
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._store = LocalStore(directory)
+    def __init__(self, objects: ObjectStore) -> None:
+        self._objects = objects
 
-    async def put(self, data: bytes, file_format: PictureFormat) -> str:
-        """Keep a picture; returns its name."""
-        name = f"{secrets.token_urlsafe(24)}.{file_format.value}"
-        await obstore.put_async(self._store, name, data)
+    async def put(self, data: bytes, file_format: PictureFormat, expires: int) -> str:
+        """Keep a picture until then (Unix time in seconds); returns its name. Raises StoreUnavailable."""
+        name = f"{expires:08x}-{secrets.token_urlsafe(24)}.{file_format.value}"
+        await self._objects.put(name, data)
         return name
 
     async def get(self, name: str) -> bytes:
-        """A picture's bytes. Raises PictureNotFound."""
-        if _NAME.fullmatch(name):
-            try:
-                result = await obstore.get_async(self._store, name)
-                return bytes(await result.bytes_async())
-            except FileNotFoundError:
-                pass
-        raise PictureNotFound("there is no such image, or it has expired")
+        """A picture's bytes. Raises PictureNotFound, StoreUnavailable."""
+        data = await self._objects.get(name) if _NAME.fullmatch(name) else None
+        if data is None:
+            raise PictureNotFound("there is no such image, or it has expired")
+        return data
 
-    async def sweep(self, older_than_seconds: int) -> int:
-        """Delete pictures which no link can reach any more; returns how many."""
-        oldest = datetime.now(UTC) - timedelta(seconds=older_than_seconds)
-        stale = [
-            entry["path"]
-            async for batch in obstore.list(self._store)
-            for entry in batch
-            if entry["last_modified"] < oldest and _NAME.fullmatch(entry["path"])
-        ]
-        if stale:
-            await obstore.delete_async(self._store, stale)
+    async def delete(self, names: list[str]) -> None:
+        """Before their time. Raises StoreUnavailable."""
+        await self._objects.delete(names)
+
+    async def sweep(self) -> int:
+        """Delete pictures whose time is over; returns how many. Raises StoreUnavailable."""
+        now = int(time.time())
+        stale = [entry.key async for entry in self._objects.entries() if _expiry(entry.key) < now]
+        await self._objects.delete(stale)
         return len(stale)
 
 
 def picture_format(name: str) -> PictureFormat:
     """The format that a stored picture's name tells. Raises ValueError for other names."""
     return PictureFormat(name.rpartition(".")[2])
+
+
+def _expiry(key: str) -> float:
+    match = _NAME.fullmatch(key)
+    # Other objects are not ours to delete.
+    return float("inf") if match is None else int(match[1], 16)

@@ -3,7 +3,6 @@
 import hashlib
 import hmac
 import logging
-import math
 import os
 import secrets
 import time
@@ -29,13 +28,11 @@ class SignedName:
 class UrlSigner:
     """HMAC-SHA256 over name and expiry."""
 
-    def __init__(self, secret: bytes, ttl_seconds: int) -> None:
+    def __init__(self, secret: bytes) -> None:
         self._secret = secret
-        self._ttl = ttl_seconds
 
-    def sign(self, name: str) -> SignedName:
-        """A link's parts for this picture, good for at least the time to live."""
-        expires = math.ceil(time.time()) + self._ttl
+    def sign(self, name: str, expires: int) -> SignedName:
+        """A link's parts for this picture, good until then."""
         return SignedName(name, expires, self._signature(name, expires))
 
     def seconds_left(self, link: SignedName) -> int:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.gateway.fake_backend import FakeBackend
 from tests.gateway.server import RunningGateway, serve
+from tests.support.postgresql import running_postgresql
 
 
 @pytest.fixture(scope="session")
@@ -45,3 +46,10 @@ async def async_client(gateway: RunningGateway) -> AsyncIterator[openai.AsyncOpe
 @pytest.fixture()
 def folder(tmp_path: Path) -> Path:
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """The URL of a real one, started when a test first asks for it."""
+    with running_postgresql() as url:
+        yield url

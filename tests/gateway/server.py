@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
+from families.catalog import ModelSource
 from gateway.app import create_app
 from gateway.settings import Scalar, Settings
 from tests.gateway.fake_backend import FakeBackend
@@ -28,9 +29,12 @@ class RunningGateway:
 
 @contextmanager
 def serve(
-    folder: Path, overrides: dict[str, Scalar] | None = None, backend: FakeBackend | None = None
+    folder: Path,
+    overrides: dict[str, Scalar] | None = None,
+    backend: FakeBackend | None = None,
+    sources: Mapping[str, ModelSource] | None = None,
 ) -> Iterator[RunningGateway]:
-    """Runs in a thread until the block ends."""
+    """Runs in a thread until the block ends. `sources`: the models; without them those in the folder."""
     if not (folder / "models").exists():
         write_model_folder(folder / "models" / "wardrobe")
     settings = Settings.load(None, {"runtime_directory": str(folder / "runtime"), **(overrides or {})})
@@ -38,7 +42,7 @@ def serve(
         update={"models": settings.models.model_copy(update={"directories": (folder / "models",)})}
     )
     backend = backend or FakeBackend()
-    app = create_app(settings, backend)
+    app = create_app(settings, backend, sources)
     config = uvicorn.Config(app, log_config=None, lifespan="on", timeout_graceful_shutdown=5)
     server = uvicorn.Server(config)
     listener = socket.create_server(("127.0.0.1", 0))

@@ -48,7 +48,7 @@ def test_boots_without_torch_quickly_and_small(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     seconds, megabytes = map(float, done.stdout.split())
     # Processor time, not wall time: other tests may be using the machine.
-    assert seconds < 3
+    assert seconds < 8  # 1.6 on an idle machine, twice that where another thread shares the core, more without .pyc
     assert megabytes < 200
 
 
@@ -57,6 +57,14 @@ def test_openapi_is_the_snapshot(gateway: RunningGateway) -> None:
     if not SNAPSHOT.exists():
         SNAPSHOT.write_text(current, encoding="utf-8")
     assert current == SNAPSHOT.read_text(encoding="utf-8"), "changed on purpose? delete the snapshot and run again"
+
+
+def test_openapi_refers_to_nothing_that_is_not_there(gateway: RunningGateway) -> None:
+    description = gateway.app.openapi()
+    named = set(re.findall(r'"\$ref": "([^"]+)"', json.dumps(description)))
+    held = {f"#/components/{kind}/{name}" for kind, entries in description["components"].items() for name in entries}
+    assert named
+    assert named <= held
 
 
 def test_openapi_describes_everything(gateway: RunningGateway) -> None:
@@ -68,8 +76,13 @@ def test_openapi_describes_everything(gateway: RunningGateway) -> None:
     for name, field in request["properties"].items():
         assert field.get("description"), f"{name} has no description"
     assert request["examples"] and request["additionalProperties"] is False
+    for path in ("/v1/images/edits", "/v1/images/variations"):
+        form = description["paths"][path]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
+        assert "image" in form["required"] and form["additionalProperties"] is False
+        assert all(field.get("description") for field in form["properties"].values())
     schemas = description["components"]["schemas"]
-    assert {"PartialImageEvent", "CompletedEvent", "ErrorEnvelope"} <= set(schemas)
+    events = {f"{kind}{event}" for kind in ("", "Edit") for event in ("PartialImageEvent", "CompletedEvent")}
+    assert events | {"ErrorEnvelope"} <= set(schemas)
     assert "HTTPValidationError" not in schemas
     for reference in re.findall(r'"#/components/schemas/(\w+)"', json.dumps(description)):
         assert reference in schemas

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -10,9 +11,10 @@ import openai
 import pytest
 from PIL import Image
 
-from gateway.pipelines.generate import preview_steps
+from families.batching import PROMPT_PIECES
+from gateway.pipelines.drawing import preview_steps
 from tests.gateway.model_folder import WARDROBE, prompt_length
-from tests.gateway.server import RunningGateway
+from tests.gateway.server import RunningGateway, serve
 
 PROMPT = "a woman in a red striped dress"
 
@@ -25,7 +27,7 @@ def picture(b64: str | None) -> Image.Image:
 def test_default_answer_is_a_link(client: openai.OpenAI, gateway: RunningGateway) -> None:
     answer = client.images.generate(prompt=PROMPT)
     assert answer.data and answer.data[0].url and answer.data[0].b64_json is None
-    assert answer.data[0].url.startswith(gateway.url + "/images/")
+    assert answer.data[0].url.startswith(gateway.url + "/files/")
     response = httpx.get(answer.data[0].url)
     assert response.headers["content-type"] == "image/png"
     assert response.headers["cache-control"].startswith("private, max-age=")
@@ -70,6 +72,16 @@ def test_picture_i_is_the_picture_of_its_seed(client: openai.OpenAI) -> None:
     one = client.images.generate(prompt=PROMPT, response_format="b64_json", extra_body={"seed": 42})
     assert many.data and one.data
     assert many.data[2].b64_json == one.data[0].b64_json
+
+
+def test_the_servers_own_seed_is_for_requests_without_one(tmp_path: Path) -> None:
+    with serve(tmp_path, {"generation.default_seed": 7}) as gateway:
+        client = openai.OpenAI(base_url=f"{gateway.url}/v1", api_key="x", max_retries=0)
+        silent = [client.images.generate(prompt=PROMPT, response_format="b64_json") for _ in range(2)]
+        named = client.images.generate(prompt=PROMPT, response_format="b64_json", extra_body={"seed": 8})
+    assert [answer.data[0].seed for answer in (*silent, named) if answer.data] == [7, 7, 8]  # type: ignore[attr-defined]
+    first, second = (picture(answer.data[0].b64_json) for answer in silent if answer.data)
+    assert first.tobytes() == second.tobytes()
 
 
 def test_random_seeds_differ_and_are_told(client: openai.OpenAI) -> None:
@@ -147,7 +159,7 @@ def test_a_cut_prompt_is_told(client: openai.OpenAI) -> None:
     answer = client.images.generate(prompt="dress " * 500, extra_body={"num_inference_steps": 1})
     (warning,) = answer.warnings  # type: ignore[attr-defined]
     assert warning.startswith("prompt was cut")
-    assert answer.usage and answer.usage.input_tokens == prompt_length(WARDROBE) - 2
+    assert answer.usage and answer.usage.input_tokens == PROMPT_PIECES * (prompt_length(WARDROBE) - 2)
 
 
 def test_null_means_default(http: httpx.Client) -> None:

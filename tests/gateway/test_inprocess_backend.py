@@ -10,12 +10,20 @@ import pytest
 
 from families.catalog import ModelSource, load_source
 from families.manifest import Component
+from families.tensors import NamedTensor
 from gateway.adapters.inprocess import InProcessBackend
-from gateway.domain.backend import Denoised, DenoiseJob, Preview, StepDone
+from gateway.domain.backend import Denoised, DenoiseJob, Preview, Release, StepDone, Tokens
 from gateway.domain.errors import BackendRejected, BackendUnavailable
 from gateway.settings import BackendSettings
 from tests.support.published import publish
 from tests.support.tiny_model import write_tiny_model
+
+RELEASE = Release("tiny", "1")
+
+
+def tokens(ids: np.ndarray) -> Tokens:
+    return (NamedTensor("input_ids", ids),)
+
 
 SETTINGS = BackendSettings(kind="inprocess", runtime="torch", threads=1)
 
@@ -33,7 +41,7 @@ async def backend(source: ModelSource, tmp_path_factory: pytest.TempPathFactory)
     backend = InProcessBackend(repository, ["tiny"], SETTINGS)
     assert not await backend.ready()
     with pytest.raises(BackendUnavailable):
-        await backend.encode_text("tiny", np.zeros((1, 16), np.int64), deterministic=False)
+        await backend.encode_text(RELEASE, tokens(np.zeros((1, 16), np.int64)), deterministic=False)
     await backend.open()
     yield backend
     await backend.close()
@@ -42,14 +50,15 @@ async def backend(source: ModelSource, tmp_path_factory: pytest.TempPathFactory)
 
 async def job(backend: InProcessBackend, steps: int = 3, scheduler: str = "euler") -> DenoiseJob:
     ids = np.array([[0, 3, 1] + [2] * 13, [0, 4, 1] + [2] * 13])
-    conditions = await backend.encode_text("tiny", ids, deterministic=True)
+    conditions = await backend.encode_text(RELEASE, tokens(ids), deterministic=True)
     return DenoiseJob(
-        "tiny", conditions, (1, 2), steps, 4.0, scheduler, 8, 8, deterministic=True, preview_steps=(1,), progress=True
+        RELEASE, conditions, (1, 2), steps, 4.0, scheduler, 8, 8, deterministic=True, preview_steps=(1,), progress=True
     )
 
 
 async def test_a_whole_generation(backend: InProcessBackend, source: ModelSource) -> None:
     assert await backend.ready()
+    assert await backend.release("tiny") == RELEASE
     work = await job(backend)
     assert [(tensor.name, tensor.array.shape) for tensor in work.conditions] == [("context", (2, 16, 32))]
     runs = [[event async for event in backend.denoise(work)] for _ in range(2)]
@@ -59,7 +68,7 @@ async def test_a_whole_generation(backend: InProcessBackend, source: ModelSource
     assert isinstance(last, Denoised) and isinstance(again, Denoised)
     assert last.latents.shape == (2, 4, 8, 8) and last.latents.dtype == np.float32
     assert last.latents.tobytes() == again.latents.tobytes()
-    pixels = await backend.decode("tiny", last.latents, deterministic=True)
+    pixels = await backend.decode(RELEASE, last.latents, deterministic=True)
     side = 8 * source.manifest.latent.downscale
     assert pixels.shape == (2, side, side, 3) and pixels.dtype == np.uint8
 

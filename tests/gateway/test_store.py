@@ -13,53 +13,59 @@ import pytest
 
 from gateway.domain.errors import PictureNotFound, SignatureRefused, UrlExpired
 from gateway.domain.pictures import PictureFormat
+from gateway.store.objects import ObjectStore
 from gateway.store.pictures import PictureStore
 from gateway.store.signing import SignedName, UrlSigner, load_or_create_secret
 from tests.gateway.fake_backend import FakeBackend
 from tests.gateway.server import RunningGateway, serve
 
+LATER = 2**32
+
 
 async def test_pictures_come_back_under_names_nobody_guesses(tmp_path: Path) -> None:
-    store = PictureStore(tmp_path / "images")
-    names = [await store.put(bytes([index]), PictureFormat.WEBP) for index in range(3)]
+    store = PictureStore(ObjectStore(tmp_path / "images"))
+    names = [await store.put(bytes([index]), PictureFormat.WEBP, LATER) for index in range(3)]
     assert [await store.get(name) for name in names] == [b"\x00", b"\x01", b"\x02"]
-    assert len(set(names)) == 3 and all(re.fullmatch(r"[\w-]{32}\.webp", name) for name in names)
+    assert len(set(names)) == 3 and all(re.fullmatch(r"[0-9a-f]+-[\w-]{32}\.webp", name) for name in names)
     assert stat.S_IMODE((tmp_path / "images").stat().st_mode) == 0o700
 
 
-@pytest.mark.parametrize("name", ["a.png", "../secret", "/etc/passwd", "", "x" * 32 + ".exe", "x" * 32 + ".png"])
+@pytest.mark.parametrize(
+    "name",
+    ["a.png", "../secret", "/etc/passwd", "", f"6b000000-{'x' * 32}.exe", f"6b000000-{'x' * 32}.png", "inputs/a/0"],
+)
 async def test_other_names_are_not_found(tmp_path: Path, name: str) -> None:
     (tmp_path / "secret").write_text("secret")
     with pytest.raises(PictureNotFound):
-        await PictureStore(tmp_path / "images").get(name)
+        await PictureStore(ObjectStore(tmp_path / "images")).get(name)
 
 
 async def test_sweeping_deletes_what_no_link_reaches(tmp_path: Path) -> None:
-    store = PictureStore(tmp_path)
-    old, new = [await store.put(b"x", PictureFormat.PNG) for _ in range(2)]
+    store = PictureStore(ObjectStore(tmp_path))
+    old, new = [await store.put(b"x", PictureFormat.PNG, expires) for expires in (1, LATER)]
     (tmp_path / "not ours.txt").write_text("kept")
-    for name in (old, "not ours.txt"):
-        os.utime(tmp_path / name, (1, 1))
-    assert await store.sweep(60) == 1
+    os.utime(tmp_path / "not ours.txt", (1, 1))
+    assert await store.sweep() == 1
+    assert not (tmp_path / old).exists()
     assert (tmp_path / new).exists() and (tmp_path / "not ours.txt").exists()
 
 
 def test_signatures() -> None:
-    signer = UrlSigner(b"s" * 32, 60)
-    link = signer.sign("a.png")
-    assert 59 <= signer.seconds_left(link) <= 61
+    signer = UrlSigner(b"s" * 32)
+    link = signer.sign("a.png", int(time.time()) + 60)
+    assert 58 <= signer.seconds_left(link) <= 60
     forged = [
         SignedName("b.png", link.expires, link.signature),
         SignedName("a.png", link.expires + 1, link.signature),
         SignedName("a.png", link.expires, "0" * 64),
         SignedName("a.png", link.expires, "é"),
-        UrlSigner(b"t" * 32, 60).sign("a.png"),
+        UrlSigner(b"t" * 32).sign("a.png", link.expires),
     ]
     for other in forged:
         with pytest.raises(SignatureRefused):
             signer.seconds_left(other)
     with pytest.raises(UrlExpired):
-        signer.seconds_left(UrlSigner(b"s" * 32, -1).sign("a.png"))
+        signer.seconds_left(signer.sign("a.png", int(time.time()) - 1))
 
 
 def test_the_secret_is_made_once_and_private(tmp_path: Path) -> None:
@@ -95,7 +101,7 @@ def test_links_expire_and_use_the_public_address(folder: Path) -> None:
     with serve(folder, dict(overrides), FakeBackend()) as gateway:
         answer = httpx.post(f"{gateway.url}/v1/images/generations", json={"prompt": "a"})
         url = answer.json()["data"][0]["url"]
-        assert url.startswith("https://images.example.org/base/images/")
+        assert url.startswith("https://images.example.org/base/files/")
         local = url.replace("https://images.example.org/base", gateway.url)
         assert httpx.get(local).status_code == 200
         time.sleep(max(0.0, int(parse_qs(urlsplit(url).query)["expires"][0]) - time.time()) + 0.05)

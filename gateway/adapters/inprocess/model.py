@@ -1,93 +1,144 @@
-"""One published model opened in this process: its step engine, text encoder and decoder."""
+"""One published model in this process: its step engine and other components, each opened on its own."""
 
-import asyncio
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
-from engine.components import run_batch
 from engine.open import open_component, read_manifest
-from engine.request import DenoiseRequest, NamedCondition
 from engine.runtimes import Runtime
+from engine.runtimes.base import Parks
 from engine.settings import RuntimeSettings, StepSettings
-from engine.step.open import open_step_engine
+from engine.step import StepEngine
 from families.batching import MAX_BATCH
 from families.manifest import Component
-from families.repository import version_folder
+from families.repository import folder_bytes, version_folder
+from families.serving_mark import ServingMark
 from families.tensors import Array
 from gateway.adapters.inprocess.errors import backend_error
 from gateway.adapters.inprocess.events import EventBridge
-from gateway.domain.backend import DenoiseJob
+from gateway.adapters.inprocess.request import denoise_request, lora_uses
+from gateway.adapters.inprocess.stateless import Stateless
+from gateway.domain.backend import DenoiseJob, Lora
+from gateway.domain.errors import BackendUnavailable
+from gateway.settings import BackendSettings, HardwareSettings
+
+
+def runtime_settings(settings: BackendSettings, hardware: HardwareSettings) -> RuntimeSettings:
+    """How the gateway's settings let a runtime use the machine."""
+    return RuntimeSettings(threads=settings.threads or 0, device=hardware.device, torch=hardware.torch_options)
 
 
 class OpenModel:
-    """Blocking to make, quick to use: everything heavy runs on threads of its own."""
+    """Of the release that was newest when it was made. Opening and closing block; everything else is quick."""
 
-    def __init__(self, repository: Path, model: str, runtime: str, threads: int) -> None:
-        """Raises RuntimeUnavailableError when the published files or the runtime cannot be used."""
-        settings = RuntimeSettings(threads=threads)
-        folder = version_folder(repository, model, Component.DENOISER)
-        self.manifest = read_manifest(folder)
-        self._stateless = {
-            component: _Stateless(
-                open_component(version_folder(repository, model, component), component, runtime, settings),
-                MAX_BATCH[component],
-                f"{model}.{component.value}",
-            )
-            for component in (Component.TEXT_ENCODER, Component.VAE_DECODER)
+    def __init__(self, repository: Path, model: str, settings: BackendSettings, hardware: HardwareSettings) -> None:
+        """Opens no component. Raises RuntimeUnavailableError when the published files cannot be used."""
+        self._name = model
+        self._runtime = settings.runtime
+        self._settings = runtime_settings(settings, hardware)
+        denoiser = version_folder(repository, model, Component.DENOISER)
+        self.version = denoiser.name
+        self.manifest = read_manifest(denoiser)
+        self._folders = {
+            component: version_folder(repository, model, component, int(self.version))
+            for component in self.manifest.components
         }
-        self._engine = open_step_engine(folder, runtime, StepSettings(runtime=settings))
+        self._marks = tuple(ServingMark(folder) for folder in self._folders.values())
+        self._stateless: dict[Component, Stateless] = {}
+        self._engine: StepEngine | None = None
+        self._runtimes: dict[Component, Runtime] = {}
+        self._parked: set[Component] = set()
+        self._opening = threading.Lock()
 
-    async def run(self, component: Component, rows: Array, *, deterministic: bool) -> tuple[Array, ...]:
-        """Outputs of the text encoder or the decoder for these rows. Raises BackendError."""
+    @property
+    def opened(self) -> tuple[Component, ...]:
+        """What is in memory, on the device."""
+        engine = () if self._engine is None else (Component.DENOISER,)
+        return tuple(component for component in (*self._stateless, *engine) if component not in self._parked)
+
+    def folder(self, component: Component) -> Path:
+        """Where its published files are."""
+        return self._folders[component]
+
+    def file_bytes(self, component: Component) -> int:
+        """Size of its published files."""
+        return folder_bytes(self._folders[component])
+
+    def open(self, component: Component) -> None:
+        """Load one component, unless it is, or bring it back. Raises RuntimeUnavailableError when the runtime cannot be
+        used, OutOfMemoryError.
+        """
+        folder = self._folders[component]
+        with self._opening:
+            if component in self._parked:
+                self._unpark(component)
+                return
+            if component in self.opened:
+                return
+            runtime = open_component(folder, component, self._runtime, self._settings)
+            self._runtimes[component] = runtime
+            if component is Component.DENOISER:
+                self._engine = StepEngine(self.manifest, runtime, StepSettings(runtime=self._settings))
+                return
+            name = f"{self._name}.{component.value}"
+            self._stateless[component] = Stateless(runtime, MAX_BATCH[component], name)
+
+    def close(self, component: Component) -> None:
+        """Fail what it has in flight and let it go. Blocks for at most a step."""
+        with self._opening:
+            self._runtimes.pop(component, None)
+            self._parked.discard(component)
+            if component is Component.DENOISER:
+                engine, self._engine = self._engine, None
+                if engine is not None:
+                    engine.close()
+            elif (opened := self._stateless.pop(component, None)) is not None:
+                opened.close()
+
+    def park(self, component: Component) -> int | None:
+        """Move its weights to host memory; the bytes they take there, None where they cannot wait there. Nothing may be
+        in flight.
+        """
+        with self._opening:
+            runtime = self._runtimes.get(component)
+            kept = runtime.park() if isinstance(runtime, Parks) else None
+            if kept is not None:
+                self._parked.add(component)
+            return kept
+
+    async def run(
+        self, component: Component, rows: Sequence[Array], *, deterministic: bool, loras: Sequence[Lora] = ()
+    ) -> tuple[Array, ...]:
+        """Outputs of a component other than the denoiser; `rows`: one array for each input. Raises BackendError."""
+        opened = self._stateless.get(component)
+        if opened is None or component in self._parked:
+            raise self._not_open(component)
         try:
-            return await self._stateless[component].run(rows, deterministic=deterministic)
+            return await opened.run(rows, deterministic=deterministic, loras=lora_uses(loras))
         except Exception as error:
             raise backend_error(error) from error
 
     def submit(self, job: DenoiseJob, bridge: EventBridge) -> None:
         """Hand the job to the engine. Raises BackendError when it is not taken."""
-        conditions = tuple(
-            NamedCondition(tensor.name, torch.from_numpy(tensor.array.copy())) for tensor in job.conditions
-        )
-        request = DenoiseRequest(
-            conditions=conditions,
-            seeds=job.seeds,
-            steps=job.steps,
-            guidance_scale=job.guidance_scale,
-            scheduler=job.scheduler,
-            latent_height=job.latent_height,
-            latent_width=job.latent_width,
-            priority=job.priority,
-            deterministic=job.deterministic,
-            preview_steps=job.preview_steps,
-        )
+        if self._engine is None or Component.DENOISER in self._parked:
+            raise self._not_open(Component.DENOISER)
         try:
-            self._engine.submit(request, bridge)
+            self._engine.submit(denoise_request(job), bridge)
         except Exception as error:
             raise backend_error(error) from error
 
-    def close(self) -> None:
-        """Fail what is in flight and end the threads. Blocks for at most a step."""
-        self._engine.close()
-        for component in self._stateless.values():
-            component.close()
+    def end(self) -> None:
+        """Close everything; no call may follow."""
+        for component in self.manifest.components:
+            self.close(component)
+        for mark in self._marks:
+            mark.release()
 
+    def _unpark(self, component: Component) -> None:
+        runtime = self._runtimes[component]
+        assert isinstance(runtime, Parks)
+        runtime.unpark()
+        self._parked.discard(component)
 
-class _Stateless:
-    """A component without state between calls, on one thread: a runtime serves one at a time."""
-
-    def __init__(self, runtime: Runtime, max_batch: int, name: str) -> None:
-        self._runtime = runtime
-        self._max_batch = max_batch
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
-
-    async def run(self, rows: Array, *, deterministic: bool) -> tuple[Array, ...]:
-        def call() -> tuple[Array, ...]:
-            return run_batch(self._runtime, [rows], max_batch=self._max_batch, deterministic=deterministic)
-
-        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
-
-    def close(self) -> None:
-        self._thread.shutdown(wait=True, cancel_futures=True)
+    def _not_open(self, component: Component) -> BackendUnavailable:
+        return BackendUnavailable(f"{self._name}.{component.value} is not in memory", retry_after=1)

@@ -1,27 +1,35 @@
 """Triton's and gRPC's errors as the gateway's own, at the edge."""
 
 import asyncio
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import grpc
 from tritonclient.utils import InferenceServerException
 
-from families.denoise_wire import FailureCode
+from families.denoise_wire import LORA_NAMES, FailureCode
 from gateway.domain.errors import (
     BackendError,
     BackendFailed,
     BackendRejected,
     BackendTimeout,
     BackendUnavailable,
+    BackendUnsupported,
+    InsufficientMemory,
     QueueFull,
+    ReleaseGone,
 )
 
 _RETRY_SECONDS = 2
 """A supervised Triton is back within a few seconds."""
 _QUEUE_FULL = "Exceeds maximum queue size"
 _QUEUE_TIMEOUT = "Request timeout expired"
+_OUT_OF_MEMORY = "out of memory: "
+"""How the engine's components begin to say so."""
 _UNKNOWN_MODEL = "unknown model"
+_UNKNOWN_VERSION = re.compile(r"unknown model: .* version \d+ is not")
+"""Of a call that asked for one version; the model itself may well be served in another."""
 
 
 @contextmanager
@@ -51,14 +59,13 @@ def backend_error(status: str, message: str) -> BackendError:
             return BackendTimeout("the request waited too long in the inference server's queue")
         case "DEADLINE_EXCEEDED":
             return BackendTimeout("the inference server did not answer in time")
-        # NOT_FOUND: the server is up and has not loaded the model yet, or is unloading it. On a stream it says the same
-        # in a message without a status.
-        case "UNAVAILABLE" | "CANCELLED" | "NOT_FOUND" | "UNKNOWN" if status != "UNKNOWN" or _UNKNOWN_MODEL in message:
-            return unavailable(message)
-        case "INVALID_ARGUMENT":
-            return BackendRejected(f"Triton refused the call: {message}")
-        case _:
-            return BackendFailed(f"Triton: {status}: {message}")
+        case "UNIMPLEMENTED" | "INVALID_ARGUMENT":
+            return _refused(status, message)
+    # NOT_FOUND: the server is up and has not loaded the model yet, or is unloading it. On a stream it says the same in
+    # a message without a status.
+    if status in {"UNAVAILABLE", "CANCELLED", "NOT_FOUND"} or (status == "UNKNOWN" and _UNKNOWN_MODEL in message):
+        return _release_gone(message) if _UNKNOWN_VERSION.search(message) else unavailable(message)
+    return _insufficient_memory(message) if _OUT_OF_MEMORY in message else BackendFailed(f"Triton: {status}: {message}")
 
 
 def job_error(code: FailureCode, message: str) -> BackendError:
@@ -70,12 +77,40 @@ def job_error(code: FailureCode, message: str) -> BackendError:
             return unavailable(message)
         case FailureCode.INVALID:
             return BackendRejected(f"the step engine refused the job: {message}")
+        case FailureCode.UNSUPPORTED:
+            return BackendUnsupported(message)
+        case FailureCode.OUT_OF_MEMORY:
+            return _insufficient_memory(message)
         case FailureCode.FAILED:
             return BackendFailed(f"the step engine: {message}")
 
 
+def _refused(status: str, message: str) -> BackendError:
+    """UNIMPLEMENTED is what our own components say of adapters; Triton's own backends know no such input."""
+    if status == "UNIMPLEMENTED":
+        return BackendUnsupported(message)
+    if LORA_NAMES.name in message:
+        return BackendUnsupported(
+            "the text encoder is served as a compiled graph, which takes no LoRA by request: publish the model with "
+            "the runtime torch, or build a recipe with `loras`"
+        )
+    return BackendRejected(f"Triton refused the call: {message}")
+
+
 def _queue_full() -> QueueFull:
     return QueueFull("the inference server's queue is full; retry later")
+
+
+def _insufficient_memory(reason: str) -> InsufficientMemory:
+    error = InsufficientMemory("the request needs more memory than the inference server has")
+    error.add_note(reason)
+    return error
+
+
+def _release_gone(reason: str) -> ReleaseGone:
+    error = ReleaseGone("the model was replaced during the request; retry", retry_after=_RETRY_SECONDS)
+    error.add_note(reason)
+    return error
 
 
 def unavailable(reason: str) -> BackendUnavailable:

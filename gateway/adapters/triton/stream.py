@@ -18,6 +18,7 @@ async def responses(
     model_name: str,
     inputs: list[InferInput],
     *,
+    model_version: str,
     complete: asyncio.Event,
     probe_seconds: float,
     alive: Callable[[], Awaitable[bool]],
@@ -32,7 +33,7 @@ async def responses(
     `probe_seconds` of it `alive` is asked, and only a server that does not answer is given up. Raises BackendError.
     """
     with translated():
-        stream = client.stream_infer(_one(model_name, inputs, complete))
+        stream = client.stream_infer(_one(model_name, model_version, inputs, complete))
         try:
             while True:
                 try:
@@ -63,9 +64,11 @@ async def _next(stream: Any, probe_seconds: float, alive: Callable[[], Awaitable
             reading.cancel()
 
 
-async def _one(model_name: str, inputs: list[InferInput], complete: asyncio.Event) -> AsyncIterator[dict[str, object]]:
+async def _one(
+    model_name: str, model_version: str, inputs: list[InferInput], complete: asyncio.Event
+) -> AsyncIterator[dict[str, object]]:
     """The client's protocol: an iterator of requests as mappings; ours has one, and closes our side when it ends."""
-    yield {"model_name": model_name, "inputs": inputs}
+    yield {"model_name": model_name, "model_version": model_version, "inputs": inputs}
     await complete.wait()
 
 

@@ -1,12 +1,14 @@
 """Domain objects to Triton's tensors and back."""
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 from tritonclient.grpc import InferInput, InferResult
 
 from families import denoise_wire as wire
 from families.tensors import Array, NamedTensor, TensorSpec
 from gateway.adapters.triton.errors import job_error
-from gateway.domain.backend import Denoised, DenoiseEvent, DenoiseJob, Preview, StepDone
+from gateway.domain.backend import Denoised, DenoiseEvent, DenoiseJob, Latents, Lora, Preview, StepDone
 from gateway.domain.errors import BackendFailed
 
 
@@ -26,7 +28,7 @@ def read_output(result: InferResult, spec: TensorSpec) -> Array:
 
 
 def job_inputs(job: DenoiseJob, conditions: tuple[TensorSpec, ...]) -> list[InferInput]:
-    """Every input of the denoiser; `conditions` are the model's own, in its order."""
+    """Every input of the denoiser that the job gives; `conditions` are those of the model's text encoder, in order."""
     values: dict[str, NamedTensor] = {tensor.name: tensor for tensor in job.conditions}
     controls: tuple[tuple[TensorSpec, object], ...] = (
         (wire.SEEDS, job.seeds),
@@ -39,8 +41,43 @@ def job_inputs(job: DenoiseJob, conditions: tuple[TensorSpec, ...]) -> list[Infe
         (wire.PREVIEW_STEPS, job.preview_steps),
         (wire.PROGRESS, [job.progress]),
     )
-    inputs = [infer_input(spec, np.asarray(value, dtype=spec.dtype.numpy)) for spec, value in controls]
+    given = (*controls, *_optional(job))
+    inputs = [infer_input(spec, np.asarray(value, dtype=spec.dtype.numpy)) for spec, value in given]
     return inputs + [infer_input(spec, values[spec.name].array) for spec in conditions]
+
+
+def _optional(job: DenoiseJob) -> Iterator[tuple[TensorSpec, object]]:
+    """What only some jobs carry."""
+    if job.start is not None:
+        yield wire.START_LATENTS, job.start.latents
+        yield wire.STRENGTH, [job.start.strength]
+        if job.start.mask is not None:
+            yield wire.MASK, job.start.mask
+    if job.references:
+        yield wire.REFERENCES, np.concatenate([_cells(latents) for latents in job.references])
+        yield wire.REFERENCE_SIZES, [latents.shape[2:] for latents in job.references]
+    if job.guidance_interval != (0.0, 1.0):
+        yield wire.GUIDANCE_INTERVAL, job.guidance_interval
+    if job.step_cache is not None:
+        yield wire.STEP_CACHE, [job.step_cache]
+    if job.loras:
+        yield wire.LORA_NAMES, [lora.name.encode() for lora in job.loras]
+        yield wire.LORA_SCALES, [lora.scale for lora in job.loras]
+
+
+def lora_inputs(loras: Sequence[Lora], rows: int) -> list[InferInput]:
+    """What the text encoder is told of adapters, with its batch axis; nothing where there are none."""
+    if not loras:
+        return []
+    names = np.array([[lora.name.encode() for lora in loras]] * rows, np.object_)
+    scales = np.array([[lora.scale for lora in loras]] * rows, np.float32)
+    return [infer_input(wire.LORA_NAMES, names), infer_input(wire.LORA_SCALES, scales)]
+
+
+def _cells(latents: Latents) -> Array:
+    """[1, C, h, w] as rows of cells [h * w, C]."""
+    cells: Array = latents[0].reshape(latents.shape[1], -1).T
+    return cells
 
 
 def read_event(result: InferResult) -> DenoiseEvent:

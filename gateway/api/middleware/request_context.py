@@ -6,6 +6,7 @@ import time
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.api.errors import error_response, unexpected
+from gateway.api.job_views import JOBS_PATH
 from gateway.api.request_id import HEADER, adopt_request_id
 from gateway.domain.telemetry import Telemetry
 
@@ -60,5 +61,9 @@ class RequestContextMiddleware:
         route = getattr(scope.get("route"), "path", _ANONYMOUS_ROUTE)
         self._telemetry.http_request(scope["method"], route, status, seconds)
         level = logging.DEBUG if scope["path"] in _QUIET else logging.INFO
+        path = scope["path"]
+        if path.startswith(JOBS_PATH + "/"):
+            # The id of a job is the key to it.
+            path = route
         # repr: a path may carry line breaks that would forge lines of the log.
-        logger.log(level, "%s %r %d %.1f ms", scope["method"], scope["path"], status, seconds * 1000)
+        logger.log(level, "%s %r %d %.1f ms", scope["method"], path, status, seconds * 1000)

@@ -1,0 +1,6 @@
+"""Prompts as users write them, to the text encoder's inputs: weights, tokens, pieces."""
+
+from gateway.pipelines.prompts.pictures import ShownPictures, show
+from gateway.pipelines.prompts.tokenizer import PromptPiece, PromptTokenizer, TokenizedPrompt
+
+__all__ = ["PromptPiece", "PromptTokenizer", "ShownPictures", "TokenizedPrompt", "show"]

@@ -1,0 +1,1 @@
+"""The history of the tables, for Alembic; applied when a gateway starts."""

@@ -1,0 +1,93 @@
+"""The page's small parts: forms, events, and HTML that visitors' and servers' words cannot break out of."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from gateway.ui.answers import PictureAnswer
+from gateway.ui.api import FormFile
+from gateway.ui.number_input import number
+from gateway.ui.orders import GenerationOrder, TryOnOrder
+from gateway.ui.progress import Phase, Progress, error_html, progress_html, warnings_html
+from gateway.ui.scores import scores_html
+from gateway.ui.sse import ServerEvent, server_events
+from gateway.ui.stages import TRY_ON, caption
+from tests.gateway.ui.scripted_api import ScriptedApi
+
+EVIL = "<script>alert('x')</script>"
+
+
+async def lines(*all_lines: str) -> AsyncIterator[str]:
+    for line in all_lines:
+        yield line
+
+
+async def test_events_are_read() -> None:
+    stream = lines(": hello", "", "id: 3", "event: job.stage", 'data: {"a":', "data: 1}", "", "data:x", "", "data: cut")
+    events = [event async for event in server_events(stream)]
+    assert events == [ServerEvent("job.stage", '{"a":\n1}'), ServerEvent("message", "x")]
+
+
+def test_an_order_says_only_what_was_chosen() -> None:
+    order = TryOnOrder(category="tops", preserve=("arms", "legs"), num_samples=2, seed=5)
+    assert order.form() == {
+        "async": "true",
+        "category": "tops",
+        "preserve": ["arms", "legs"],
+        "num_samples": "2",
+        "seed": "5",
+        "deterministic": "false",
+        "return_intermediates": "true",
+        "partial_images": "3",
+    }
+    assert GenerationOrder(prompt="a man").body() == (
+        '{"async":true,"prompt":"a man","n":1,"deterministic":false,"partial_images":3}'
+    )
+
+
+async def test_pictures_go_as_they_are_and_without_their_names(tmp_path: Path) -> None:
+    private = tmp_path / "my holiday.jpg"
+    private.write_bytes(b"bytes")
+    script = ScriptedApi([])
+    await script.api().order("/v1/tryon-fast", TryOnOrder(preserve=("arms",)), [FormFile("model_image", private)])
+    body = script.orders[0].content
+    assert b'name="model_image"; filename="model_image"' in body and b"\r\n\r\nbytes\r\n" in body
+    assert b"holiday" not in body
+    assert b'name="async"\r\n\r\ntrue\r\n' in body and b'name="preserve"\r\n\r\narms\r\n' in body
+
+
+def test_numbers_may_be_left_out_and_what_is_none_is_the_api_s_to_judge() -> None:
+    assert [number(text) for text in ("", " ", "7", " 2.5 ", "many")] == [None, None, 7, 2.5, "many"]
+
+
+def test_progress_names_the_stage_and_what_is_done() -> None:
+    html = progress_html(Progress(Phase.WORKING, 3.4, 0.42, "mask"), TRY_ON)
+    assert 'data-percent="42"' in html and 'aria-valuenow="42"' in html and "42 % · 3 s" in html
+    assert '<strong role="status">Choosing what changes</strong>' in html
+    assert '<li class="done">Reading the pictures</li>' in html
+    assert '<li class="now">Choosing what changes</li>' in html
+    assert '<li class="next">Drawing</li>' in html
+    assert "place 2" in progress_html(Progress(Phase.QUEUED, place=2), TRY_ON)
+
+
+def test_a_stage_that_is_not_known_is_shown_by_its_name() -> None:
+    html = progress_html(Progress(Phase.WORKING, stage="new_part"), TRY_ON)
+    assert "New part" in html and "<ol>" not in html
+    assert caption("second_mask") == "What changes, second garment"
+    assert caption("candidate_7") == "Candidate 7"
+
+
+def test_words_stay_words() -> None:
+    hostile = [
+        progress_html(Progress(Phase.WORKING, stage=EVIL), TRY_ON),
+        error_html(EVIL, EVIL),
+        warnings_html((EVIL,)),
+        scores_html([PictureAnswer(url="u", seed=1, score=0.5, scores={EVIL: 0.5})]),
+    ]
+    for html in hostile:
+        assert "<script" not in html.lower() and "&lt;" in html
+
+
+def test_scores_are_in_percent_and_absent_where_nothing_was_judged() -> None:
+    assert scores_html([PictureAnswer(url="u", seed=1)]) == ""
+    html = scores_html([PictureAnswer(url="u", seed=9, score=0.914, scores={"colour": 0.876})])
+    assert "seed 9" in html and ">91<" in html and ">88<" in html and "Colours" in html
