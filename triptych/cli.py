@@ -4,24 +4,23 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from export.cli import app as export_app
-from families.catalog import discover
-from families.embedded import embedded_models
+from export.cli.app import app as export_app
+from export.cli.model_names import Aliases
 from families.errors import FamilyError
-from gateway.settings import Settings, SettingsError
+from gateway.adapters.registry import find_models, find_vision, open_registry
+from gateway.settings import SettingsError
+from triptych.console import Config, console, fail, load_serving_settings, load_settings
+from triptych.download.cli import download
+from triptych.models_cli import app as models_app
 
 app = typer.Typer(name="triptych", no_args_is_help=True, add_completion=False, help=__doc__, rich_markup_mode=None)
-app.add_typer(export_app, name="export")
-console = Console()
-errors = Console(stderr=True)
+app.add_typer(models_app, name="models")
+app.command()(download)
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on.", show_default="127.0.0.1")]
 Port = Annotated[int | None, typer.Option(help="TCP port; 0 takes a free one.", show_default="8080")]
 Backend = Annotated[str | None, typer.Option(help="triton, or inprocess: no Triton.", show_default="triton")]
-Config = Annotated[Path | None, typer.Option(help="YAML file with settings.", exists=True, dir_okay=False)]
 RuntimeDirectory = Annotated[Path | None, typer.Option(help="Artefacts, pictures, logs.", show_default="runtime")]
 
 
@@ -34,7 +33,7 @@ def serve(
     runtime_directory: RuntimeDirectory = None,
 ) -> None:
     """Run the gateway and what serves the models behind it."""
-    settings = _settings(
+    settings = load_serving_settings(
         config,
         {
             "server.host": host,
@@ -52,12 +51,21 @@ def serve(
     configure_logging(settings.logging)
 
     async def run() -> int:
-        return await serve(settings, open_inference(settings))
+        return await serve(settings, models, open_inference(settings, models, vision), vision)
 
     try:
+        models, vision = find_models(settings), find_vision(settings)
         raise typer.Exit(run_loop(run()))
     except (AddressError, SettingsError, TritonError, FamilyError) as error:
-        raise _fail(str(error)) from error
+        raise fail(str(error)) from error
+
+
+def export(context: typer.Context, config: Config = None) -> None:
+    """Compile models, check them, write a Triton repository."""
+    context.obj = Aliases(lambda: open_registry(load_settings(config)))
+
+
+app.add_typer(export_app, name="export", callback=export)
 
 
 @app.command()
@@ -66,51 +74,10 @@ def demo(backend: Backend = None, runtime_directory: RuntimeDirectory = None) ->
     try:
         from triptych.demo import DemoError, run_demo  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        raise _fail(f"the demo needs the package {error.name}: pip install 'triptych[demo]'") from error
+        raise fail(f"the demo needs the package {error.name}: pip install 'triptych[demo]'") from error
     try:
         sheet = run_demo(runtime_directory or Path("runtime"), backend or "triton", console)
     except DemoError as error:
-        raise _fail(str(error)) from error
+        raise fail(str(error)) from error
     console.print(f"pictures: {sheet.parent}\nall on one sheet: [bold]{sheet}[/]")
     console.print("serve it yourself: [bold]make serve[/], then see the README's first call")
-
-
-@app.command()
-def models(config: Config = None) -> None:
-    """List the models that would be served."""
-    settings = _settings(config, {})
-    try:
-        found = discover(settings.models.directories)
-    except FamilyError as error:
-        raise _fail(str(error)) from error
-    table = Table("id", "family", "size", "steps", "scheduler", "guidance", "licence", "folder")
-    for name, source in found.items():
-        size, defaults = source.manifest.size, source.manifest.defaults
-        table.add_row(
-            f"sd/{name}",
-            source.manifest.family,
-            f"{size.default_width}x{size.default_height}",
-            str(defaults.steps),
-            defaults.scheduler,
-            f"{defaults.guidance_scale:g}",
-            source.manifest.licence,
-            str(source.folder),
-        )
-    console.print(table)
-
-
-def _settings(config: Path | None, overrides: dict[str, str | int | None]) -> Settings:
-    """Settings whose model directories include the embedded model's where none are configured."""
-    try:
-        settings = Settings.load(config, overrides)
-    except SettingsError as error:
-        raise _fail(str(error)) from error
-    if settings.models.directories:
-        return settings
-    embedded = settings.models.model_copy(update={"directories": (embedded_models(),)})
-    return settings.model_copy(update={"models": embedded})
-
-
-def _fail(message: str) -> typer.Exit:
-    errors.print(f"[red]error:[/] {message}")
-    return typer.Exit(2)

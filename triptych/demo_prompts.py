@@ -22,7 +22,7 @@ DEMO_PROMPTS = (
         20, 23, "a man with short brown hair, arms raised, wearing a yellow t-shirt and blue shorts, in the mountains"
     ),
     DemoPrompt(
-        8, 31, "a woman with bun black hair, wearing a purple checked t-shirt and a white plain skirt, at sunset"
+        8, 31, "a woman with black hair in a bun, wearing a purple checked t-shirt and a white plain skirt, at sunset"
     ),
     DemoPrompt(
         6, 5, "a man with curly black hair, wearing an orange plain tank top and green dotted shorts, on a beach"

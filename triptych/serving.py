@@ -6,11 +6,15 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Mapping
+from types import FrameType
 
 import uvicorn
+from fastapi import FastAPI
 
-from gateway.app import create_app
+from families.catalog import ModelSource
+from families.vision.source import NO_VISION, VisionSource
+from gateway.app import begin_leaving, create_app
 from gateway.settings import Settings
 from triptych.inference import Inference
 from triptych.run_state import RunState, remove_state, write_state
@@ -25,6 +29,15 @@ class AddressError(RuntimeError):
 
 class _Server(uvicorn.Server):
     """uvicorn, except that signals are the composition's: uvicorn raises them again before Triton has stopped."""
+
+    def __init__(self, app: FastAPI, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._app = app
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """uvicorn waits for its connections before the application hears of its end."""
+        begin_leaving(self._app)
+        super().handle_exit(sig, frame)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -42,7 +55,12 @@ def run_loop(main: Coroutine[None, None, int]) -> int:
     return code
 
 
-async def serve(settings: Settings, inference: Inference) -> int:
+async def serve(
+    settings: Settings,
+    models: Mapping[str, ModelSource],
+    inference: Inference,
+    vision: Mapping[str, VisionSource] = NO_VISION,
+) -> int:
     """Run until a signal, or a failure that no restart mends; the process's exit code. Raises AddressError.
 
     SIGTERM and SIGINT drain: no new connection, requests under way finish within `server.drain_seconds`, then Triton
@@ -51,13 +69,15 @@ async def serve(settings: Settings, inference: Inference) -> int:
     listener = _listen(settings.server.host, settings.server.port)
     host, port = listener.getsockname()[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    app = create_app(settings, inference.backend, models, vision)
     server = _Server(
+        app,
         uvicorn.Config(
-            create_app(settings, inference.backend),
+            app,
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=max(1, round(settings.server.drain_seconds)),
-        )
+        ),
     )
     _on_signals(server)
 

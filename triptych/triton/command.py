@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,8 @@ class TritonSettings:
     model_repository: Path
     models: tuple[str, ...]
     """Loaded at start, by name; Triton is ready when all of them are."""
+    on_demand: bool = False
+    """Somebody loads models while Triton runs: then none need be named here."""
     address: str = "127.0.0.1"
     """Loopback: Triton has no authentication."""
     ports: Ports = Ports()
@@ -55,7 +58,7 @@ def build_argv(runtime: TritonRuntime, settings: TritonSettings, ports: Ports, s
     `ports` are the resolved ones. `shm_prefix` names the Python backend's shared memory regions, so that the ones a
     killed server leaves behind can be told from any other's.
     """
-    if not settings.models:
+    if not settings.models and not settings.on_demand:
         raise ValueError("TritonSettings.models is empty: name at least one model to load")
     install = runtime.install
     argv = [
@@ -90,6 +93,17 @@ def build_argv(runtime: TritonRuntime, settings: TritonSettings, ports: Ports, s
     if settings.rate_limit:
         argv.append("--rate-limit=execution_count")
     return argv
+
+
+def build_environment(
+    runtime: TritonRuntime, settings: TritonSettings, base: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Triton's whole environment on top of `base`, by default our own."""
+    whole = runtime.full_environment(base)
+    if settings.on_demand:
+        # glibc's arena for each thread would keep what was freed with every model that came and went.
+        whole.setdefault("MALLOC_ARENA_MAX", "1")
+    return whole
 
 
 def has_nvidia_device() -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from triptych.triton import guard, logs
-from triptych.triton.command import Ports, TritonSettings, build_argv
+from triptych.triton.command import Ports, TritonSettings, build_argv, build_environment
 from triptych.triton.runtime import TritonRuntime
 
 GUARD = Path(guard.__file__)
@@ -76,7 +76,7 @@ async def launch(runtime: TritonRuntime, settings: TritonSettings, ports: Ports,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=log,
-            env=runtime.full_environment(),
+            env=build_environment(runtime, settings),
             # A session of its own: a Ctrl-C in the terminal must reach the supervisor only, which then drains.
             start_new_session=True,
         )

@@ -48,6 +48,8 @@ class RestartPolicy:
     """Between two looks at a running server."""
     unresponsive_after_s: float = 30.0
     """A server that answers no health probe for this long is killed."""
+    unreaped_after_s: float = 5.0
+    """A Python model's process that ended so long ago, and that Triton has not reaped, was not ended by Triton."""
     backoff_s: float = 0.5
     """Before the first restart; doubles with each rapid failure."""
     max_backoff_s: float = 30.0

@@ -210,15 +210,16 @@ class TritonSupervisor:
     async def _until_broken(self, process: TritonProcess) -> str:
         """Wait until this process is no good any more; why."""
         policy, last_answer = self._policy, time.monotonic()
-        suspects: frozenset[int] = frozenset()
+        unreaped: dict[int, float] = {}
         while True:
             with contextlib.suppress(TimeoutError):
                 return f"Triton died ({_describe(await asyncio.wait_for(process.wait(), policy.poll_s))})"
-            # Twice in a row: a stub that Triton ends itself is a zombie too, for the moment until it is reaped.
-            zombies = dead_stubs(process.pid)
-            if zombies & suspects:
-                return f"a Python model's process died (pid {min(zombies & suspects)}), Triton does not recover from it"
-            suspects = zombies
+            # A stub that Triton ends itself is a zombie too until it is reaped, on a starved machine for seconds.
+            now = time.monotonic()
+            unreaped = {pid: unreaped.get(pid, now) for pid in dead_stubs(process.pid)}
+            died = [pid for pid, since in unreaped.items() if now - since >= policy.unreaped_after_s]
+            if died:
+                return f"a Python model's process died (pid {min(died)}), Triton does not recover from it"
             if await probe(self._settings.address, self._ports.http, "/v2/health/live"):
                 last_answer = time.monotonic()
             elif time.monotonic() - last_answer > policy.unresponsive_after_s:

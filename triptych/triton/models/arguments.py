@@ -8,6 +8,9 @@ from typing import Any
 
 from engine.settings import RuntimeSettings, StepSettings
 from families.manifest import Component
+from families.repository import NATIVE_SUFFIX
+from families.torch_options import TORCH_PARAMETER, TorchOptions
+from families.vision.manifest import VisionTask
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +18,7 @@ class ModelArguments:
     """One model instance. `max_batch` is Triton's `max_batch_size` (0 for the denoiser); `step` holds the rest."""
 
     name: str
-    component: Component
+    component: Component | VisionTask
     version_folder: Path
     runtime: str
     max_batch: int
@@ -33,7 +36,8 @@ def parse_arguments(args: Mapping[str, str]) -> ModelArguments:
     name = args["model_name"]
     parameters = {key: str(value["string_value"]) for key, value in config.get("parameters", {}).items()}
     # Upper-case parameters are Triton's own (EXECUTION_ENV_PATH, ...).
-    unknown = [key for key in parameters if key not in _KNOWN and not key.isupper()]
+    torch = {key: value for key, value in parameters.items() if key.startswith(TORCH_PARAMETER)}
+    unknown = [key for key in parameters if key not in _KNOWN and key not in torch and not key.isupper()]
     if unknown:
         raise ValueError(f"{name}: unknown parameters {', '.join(sorted(unknown))}; known are {', '.join(_KNOWN)}")
     if _RUNTIME not in parameters:
@@ -47,12 +51,21 @@ def parse_arguments(args: Mapping[str, str]) -> ModelArguments:
         runtime=parameters[_RUNTIME],
         max_batch=int(config.get("max_batch_size", 0)),
         step=StepSettings(
-            runtime=RuntimeSettings(threads=numbers.get("threads", 0), device=_device(args)),
+            runtime=RuntimeSettings(
+                threads=numbers.get("threads", 0), device=_device(args), torch=_torch_options(name, torch)
+            ),
             max_rows=numbers.get("max_rows", defaults.max_rows),
             queue_images=numbers.get("queue_images", defaults.queue_images),
             deterministic_rows=numbers.get("deterministic_rows", defaults.deterministic_rows),
         ),
     )
+
+
+def _torch_options(name: str, parameters: Mapping[str, str]) -> TorchOptions:
+    try:
+        return TorchOptions.parse({key.removeprefix(TORCH_PARAMETER): value for key, value in parameters.items()})
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
 
 
 def _number(name: str, key: str, text: str) -> int:
@@ -66,13 +79,14 @@ def _number(name: str, key: str, text: str) -> int:
     return value
 
 
-def _component(name: str) -> Component:
-    suffix = name.rpartition(".")[2]
-    try:
-        return Component(suffix)
-    except ValueError as error:
-        known = ", ".join(Component)
-        raise ValueError(f"{name}: a model is named <model>.<component>, the component one of {known}") from error
+def _component(name: str) -> Component | VisionTask:
+    suffix = name.rpartition(".")[2].removesuffix(NATIVE_SUFFIX)
+    parts: tuple[Component | VisionTask, ...] = (*Component, *VisionTask)
+    for part in parts:
+        if part.value == suffix:
+            return part
+    known = ", ".join(parts)
+    raise ValueError(f"{name}: a model is named <model>.<component>, the component one of {known}")
 
 
 def _device(args: Mapping[str, str]) -> str:

@@ -7,8 +7,10 @@ from typing import Any
 from engine.errors import EngineError
 from engine.open import read_manifest
 from engine.step import StepEngine, open_step_engine
+from families.serving_mark import ServingMark
 from families.tensors import TensorSpec
 from triptych.triton.models.arguments import parse_arguments
+from triptych.triton.models.ending import leave_objects_to_the_exit
 from triptych.triton.models.engine_metrics import MetricsPage
 from triptych.triton.models.exchange import read_request, wants_progress
 from triptych.triton.models.outbox import Outbox
@@ -26,13 +28,15 @@ class TritonPythonModel:
     _outbox: Outbox
     _page: MetricsPage
     _conditions: tuple[TensorSpec, ...]
+    _mark: ServingMark
 
     def initialize(self, args: Mapping[str, str]) -> None:
         """Open, measure and start the engine. An exception makes Triton refuse the model with its message."""
         arguments = parse_arguments(args)
-        self._conditions = read_manifest(arguments.version_folder).denoiser.inputs[2:]
+        self._mark = ServingMark(arguments.version_folder)
+        self._conditions = read_manifest(arguments.version_folder).given
         self._engine = open_step_engine(arguments.version_folder, arguments.runtime, arguments.step)
-        self._page = MetricsPage(arguments.name)
+        self._page = MetricsPage(arguments.name, arguments.version_folder.name)
         self._outbox = Outbox(self._show_metrics)
 
     def execute(self, requests: Sequence[Any]) -> None:
@@ -52,6 +56,7 @@ class TritonPythonModel:
         """Finish what is in flight, fail what does not end in time."""
         self._engine.close(_DRAIN_SECONDS)
         self._outbox.close()
+        leave_objects_to_the_exit()
 
     def _show_metrics(self) -> bool:
         metrics = self._engine.metrics()

@@ -17,6 +17,7 @@ _COUNTERS: dict[str, str] = {
     "ticks_total": "Denoiser calls",
     "rows_total": "Rows of images in denoiser calls",
     "padded_rows_total": "Rows of padding in deterministic denoiser calls",
+    "skipped_evaluations_total": "Evaluations of an image that its step cache saved",
     "finished_total": "Requests finished",
     "cancelled_total": "Requests cancelled",
     "failed_total": "Requests failed",
@@ -29,11 +30,13 @@ _COUNTERS: dict[str, str] = {
 class MetricsPage:
     """Metric objects by name. Use from one thread only: Triton 2.51 crashes otherwise."""
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, version: str) -> None:
+        """While a model is replaced two versions of it run, each with metrics of its own."""
+        labels = {"model": model, "version": version}
         kinds = pb_utils.MetricFamily
         self._families: list[Any] = []  # Triton drops the metrics of a family that nobody holds
-        self._gauges = {name: self._metric(name, text, kinds.GAUGE, model) for name, text in _GAUGES.items()}
-        self._counters = {name: self._metric(name, text, kinds.COUNTER, model) for name, text in _COUNTERS.items()}
+        self._gauges = {name: self._metric(name, text, kinds.GAUGE, labels) for name, text in _GAUGES.items()}
+        self._counters = {name: self._metric(name, text, kinds.COUNTER, labels) for name, text in _COUNTERS.items()}
         self._shown: dict[str, float] = {}
 
     def show(self, metrics: EngineMetrics) -> None:
@@ -48,10 +51,10 @@ class MetricsPage:
                 self._counters[name].increment(step)
                 self._shown[name] = value
 
-    def _metric(self, name: str, description: str, kind: Any, model: str) -> Any:
+    def _metric(self, name: str, description: str, kind: Any, labels: dict[str, str]) -> Any:
         family = pb_utils.MetricFamily(name=f"triptych_engine_{name}", description=description, kind=kind)
         self._families.append(family)
-        return family.Metric(labels={"model": model})
+        return family.Metric(labels=labels)
 
 
 def _gauge_values(metrics: EngineMetrics) -> dict[str, float]:
@@ -69,6 +72,7 @@ def _counter_values(metrics: EngineMetrics) -> dict[str, float]:
         "ticks_total": metrics.ticks,
         "rows_total": metrics.rows,
         "padded_rows_total": metrics.padded_rows,
+        "skipped_evaluations_total": metrics.skipped,
         "finished_total": metrics.finished,
         "cancelled_total": metrics.cancelled,
         "failed_total": metrics.failed,

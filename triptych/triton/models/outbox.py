@@ -22,7 +22,7 @@ from triptych.triton.models.exchange import event_response, failure_response
 _log = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.01
-_POLL_SHARE = 0.02
+_POLL_SHARE = 0.01
 """Cancels are asked for this often, less than one denoiser call, but never for more than this share of the time: a
 question costs 70 us, and there is one a request. The more requests, the more calls pass until each one's next step."""
 _METRICS_SECONDS = 0.25

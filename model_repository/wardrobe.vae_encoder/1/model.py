@@ -1,0 +1,1 @@
+from triptych.triton.models.component import TritonPythonModel  # noqa: F401

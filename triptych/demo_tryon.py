@@ -1,0 +1,76 @@
+"""The demo's people, drawn a moment ago, in garments that they did not wear."""
+
+import base64
+import io
+import time
+from dataclasses import dataclass
+
+import openai
+from PIL import Image
+from pydantic import BaseModel
+
+from wardrobe.world.attributes import BottomsKind, Colour, Pattern, TopKind
+from wardrobe.world.render import flat_lay
+from wardrobe.world.scene import Bottoms, Garment, Top
+
+GARMENTS: tuple[Garment, ...] = (
+    Top(TopKind.DRESS, Colour.BLUE, Pattern.STRIPED),
+    Top(TopKind.T_SHIRT, Colour.RED, Pattern.CHECKED),
+    Top(TopKind.SWEATER, Colour.YELLOW, Pattern.PLAIN),
+    Bottoms(BottomsKind.TROUSERS, Colour.GREEN, Pattern.STRIPED),
+)
+_SEED = 7
+
+
+@dataclass(frozen=True, slots=True)
+class DemoTryOn:
+    """A person, a garment laid flat, the person in it by both routes, and what both took together in seconds."""
+
+    garment: Garment
+    person: Image.Image
+    laid_flat: Image.Image
+    fast: Image.Image
+    premium: Image.Image
+    seconds: float
+
+    @property
+    def row(self) -> tuple[str, tuple[Image.Image, ...]]:
+        """Of the contact sheet."""
+        garment = self.garment
+        text = f"try-on: a {garment.colour} {garment.pattern} {garment.kind} as it lies, then worn: fast, premium"
+        return text, (self.person, self.laid_flat, self.fast, self.premium)
+
+
+class _Picture(BaseModel):
+    b64_json: str
+
+
+class _Answer(BaseModel):
+    data: list[_Picture]
+
+
+async def dress(client: openai.AsyncOpenAI, person: Image.Image, garment: Garment) -> DemoTryOn:
+    """By the official client. Raises openai.OpenAIError."""
+    laid_flat = Image.fromarray(flat_lay(garment))
+    began = time.perf_counter()
+    fast = await _worn(client, "/tryon-fast", person, laid_flat)
+    premium = await _worn(client, "/tryon-premium", person, laid_flat)
+    return DemoTryOn(garment, person, laid_flat, fast, premium, time.perf_counter() - began)
+
+
+async def _worn(client: openai.AsyncOpenAI, route: str, person: Image.Image, garment: Image.Image) -> Image.Image:
+    body = {
+        "model_image": _data_uri(person),
+        "garment_image": _data_uri(garment),
+        "seed": _SEED,
+        "response_format": "b64_json",
+    }
+    answer = await client.post(route, body=body, cast_to=object)
+    encoded = _Answer.model_validate(answer).data[0].b64_json
+    return Image.open(io.BytesIO(base64.b64decode(encoded))).convert("RGB")
+
+
+def _data_uri(picture: Image.Image) -> str:
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()

@@ -1,0 +1,1 @@
+"""`triptych download`: the one place that talks to the internet. Nothing else imports it."""
