@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check bench eval clean
+.PHONY: help demo serve test test-offline parity check bench eval clean
 
 help: ## This list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
 $(READY): pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "Triptych needs Python 3.11: '$(PYTHON)' was not found (set PYTHON=...)"; exit 1; }
@@ -26,6 +26,12 @@ serve: $(READY) ## The whole stack on http://127.0.0.1:8080
 
 test: $(READY) ## Every test, against real Triton
 	@$(BIN)/python -m pytest
+
+parity: $(READY) ## Pictures against diffusers', measured anew into docs/parity.md
+	@$(BIN)/python -m pytest -m parity --parity-table docs/parity.md
+
+test-offline: $(READY) ## Every test without a network; fails if anything wanted one
+	@$(BIN)/python -m tests.support.offline $(BIN)/python -m pytest
 
 check: $(READY) ## ruff, mypy strict, import-linter
 	@$(BIN)/ruff check .

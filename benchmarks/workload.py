@@ -69,7 +69,7 @@ class Plan:
 FULL = Plan(
     repeats=3,
     users=(1, 2, 4, 8, 16),
-    cell_s=2.5,
+    cell_s=3.5,
     warm_up_s=1.5,
     short_solo_s=1.5,
     loaded_s=5.0,

@@ -5,7 +5,7 @@ Same published artefacts, runtime and thread counts as the served stack; text en
 
 import asyncio
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -15,6 +15,7 @@ from PIL import Image
 from benchmarks.figures import StepCounters
 from benchmarks.inproc.job import CountingDrawer, run
 from benchmarks.inproc.micro_batch import MicroBatcher
+from benchmarks.inproc.sink import FutureSink
 from benchmarks.load import DrawError
 from benchmarks.peers.wire import encode
 from benchmarks.workload import PictureRequest, Workload
@@ -32,31 +33,6 @@ _RUNTIME = "onnxruntime"
 _MOST_USERS = 16
 
 
-class _Sink:
-    """Turns the engine's events into one future."""
-
-    def __init__(self) -> None:
-        self.latents: Future[torch.Tensor] = Future()
-
-    def progress(self, step: int) -> None:
-        """Not shown."""
-
-    def preview(self, step: int, latents: torch.Tensor) -> None:
-        """Not asked for."""
-
-    def finished(self, latents: torch.Tensor) -> None:
-        """The picture's latents."""
-        self.latents.set_result(latents)
-
-    def failed(self, error: Exception) -> None:
-        """The engine's error."""
-        self.latents.set_exception(error)
-
-    def cancelled(self) -> bool:
-        """Nobody goes away."""
-        return False
-
-
 @dataclass(frozen=True, slots=True)
 class _Parts:
     source: ModelSource
@@ -72,7 +48,8 @@ class DirectDrawer(CountingDrawer):
 
     def __init__(self, parts: _Parts) -> None:
         self._parts = parts
-        self._negative = torch.from_numpy(parts.text_encoder.run(parts.tokenizer.encode("").ids))
+        (tokens,) = parts.tokenizer.empty.tokens
+        self._negative = torch.from_numpy(parts.text_encoder.run(tokens.array))
 
     async def draw(self, request: PictureRequest) -> None:
         """On a thread of the pool."""
@@ -88,12 +65,14 @@ class DirectDrawer(CountingDrawer):
 
     def _draw(self, request: PictureRequest) -> None:
         parts, manifest = self._parts, self._parts.source.manifest
-        positive = torch.from_numpy(parts.text_encoder.run(parts.tokenizer.encode(request.prompt).ids))
+        positive = torch.from_numpy(
+            parts.text_encoder.run(parts.tokenizer.encode(request.prompt).pieces[0].tokens[0].array)
+        )
         context = torch.cat([self._negative, positive]) if request.guidance_scale > 1 else positive
-        sink = _Sink()
+        sink = FutureSink()
         parts.engine.submit(
             DenoiseRequest(
-                conditions=(NamedCondition(manifest.condition_names[0], context),),
+                conditions=(NamedCondition(manifest.given[0].name, context),),
                 seeds=(request.seed,),
                 steps=request.steps,
                 guidance_scale=request.guidance_scale,
@@ -119,7 +98,7 @@ def open_drawer(workload: Workload) -> Iterator[DirectDrawer]:
     denoiser = version_folder(workload.repository, workload.model, Component.DENOISER)
     parts = _Parts(
         source=source,
-        tokenizer=PromptTokenizer(source.tokenizer_file, source.manifest.prompt),
+        tokenizer=PromptTokenizer(source.tokenizer_files, source.manifest.prompts),
         text_encoder=batcher(Component.TEXT_ENCODER),
         engine=open_step_engine(denoiser, _RUNTIME, StepSettings()),
         decoder=batcher(Component.VAE_DECODER),

@@ -116,9 +116,13 @@ async def test_disconnect_cancels_within_a_step(stack: RunningStack) -> None:
     await wait_until_idle(stack)
     before = await triton_metrics(stack)
     body = {"prompt": "a man in a red sweater", "model": "wardrobe", "num_inference_steps": 150}
-    async with httpx.AsyncClient() as http:
-        with pytest.raises(httpx.ReadTimeout):
-            await http.post(f"{stack.url}/v1/images/generations", json=body, timeout=0.5)
+    async with httpx.AsyncClient(timeout=60) as http:
+        caller = asyncio.create_task(http.post(f"{stack.url}/v1/images/generations", json=body))
+        while not sample(await triton_metrics(stack), "triptych_engine_active_images"):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        caller.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await caller
     await wait_until_idle(stack, seconds=3)
     after = await triton_metrics(stack)
     assert sample(after, "triptych_engine_cancelled_total") == sample(before, "triptych_engine_cancelled_total") + 1

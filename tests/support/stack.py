@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,15 +69,26 @@ def build_models() -> None:
 
 @contextmanager
 def start_stack(
-    folder: Path, *, backend: str = "triton", environment: Mapping[str, str] | None = None
+    folder: Path,
+    *,
+    backend: str = "triton",
+    environment: Mapping[str, str] | None = None,
+    within: Sequence[str] = (),
+    embedded: bool = True,
+    ready_seconds: float = 120,
 ) -> Iterator[RunningStack]:
-    """A stack in `folder`, which takes the compiled artefacts of the checkout and publishes them for itself."""
-    build_models()
+    """A stack in `folder`, which takes the compiled artefacts of the checkout and publishes them for itself.
+
+    `within` is a command that becomes the one that follows it, such as `env`. Without `embedded` nothing was compiled:
+    the environment names other models, which need nothing compiled or are compiled by the stack itself.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "artefacts").exists():
+    if embedded:
+        build_models()
+    if embedded and not (folder / "artefacts").exists():
         shutil.copytree(BUILT / "artefacts", folder / "artefacts")
     log = folder / "serve.log"
-    command = [sys.executable, "-m", "triptych", "serve", "--port", "0", "--backend", backend]
+    command = [*within, sys.executable, "-m", "triptych", "serve", "--port", "0", "--backend", backend]
     command += ["--runtime-directory", str(folder)]
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -85,7 +96,7 @@ def start_stack(
         )
     try:
         running = RunningStack(_url(folder, process, log), process, folder, log)
-        running.wait_ready(120)
+        running.wait_ready(ready_seconds)
         yield running
     finally:
         if process.poll() is None:

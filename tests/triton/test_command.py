@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from triptych.triton import PortInUseError, Ports, TritonRuntime, TritonSettings, build_argv, logs
+from triptych.triton.command import build_environment
 from triptych.triton.ports import lease
 
 SETTINGS = TritonSettings(model_repository=Path("/models"), models=("sdxl.denoiser", "sdxl.vae"), gpu_metrics=False)
@@ -30,6 +31,13 @@ def test_argv(runtime: TritonRuntime) -> None:
         "--backend-config=python,shm-region-prefix-name=mine-",
     } <= set(argv)
     assert not any(argument.startswith(("--cache", "--rate-limit", "--grpc-max")) for argument in argv)
+
+
+def test_only_where_models_come_and_go_threads_share_an_arena(runtime: TritonRuntime) -> None:
+    moving = replace(SETTINGS, on_demand=True)
+    assert "MALLOC_ARENA_MAX" not in build_environment(runtime, SETTINGS, {})
+    assert build_environment(runtime, moving, {})["MALLOC_ARENA_MAX"] == "1"
+    assert build_environment(runtime, moving, {"MALLOC_ARENA_MAX": "4"})["MALLOC_ARENA_MAX"] == "4"
 
 
 def test_optional_parts(runtime: TritonRuntime, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from triptych.triton import RestartPolicy, State, Status, TritonError, TritonRun
 
 pytestmark = pytest.mark.triton
 
-QUICK = RestartPolicy(startup_deadline_s=30, poll_s=0.2, backoff_s=0.1, unresponsive_after_s=2)
+QUICK = RestartPolicy(startup_deadline_s=30, poll_s=0.2, backoff_s=0.1, unresponsive_after_s=2, unreaped_after_s=0.5)
 
 
 async def add_one(client: grpcclient.InferenceServerClient, model: str = "addone") -> list[float]:

@@ -1,0 +1,1 @@
+"""What each precision costs and gains on the embedded model, each served by Triton where it can be."""

@@ -1,0 +1,1 @@
+"""What a step cache saves, and what it does to the pictures."""
