@@ -118,7 +118,8 @@ async def test_disconnect_cancels_within_a_step(stack: RunningStack) -> None:
     body = {"prompt": "a man in a red sweater", "model": "wardrobe", "num_inference_steps": 150}
     async with httpx.AsyncClient(timeout=60) as http:
         caller = asyncio.create_task(http.post(f"{stack.url}/v1/images/generations", json=body))
-        while not sample(await triton_metrics(stack), "triptych_engine_active_images"):  # noqa: ASYNC110
+        while not sample(await triton_metrics(stack), "triptych_engine_active_images"):
+            assert not caller.done(), caller.result().text
             await asyncio.sleep(0.02)
         caller.cancel()
         with pytest.raises(asyncio.CancelledError):
