@@ -25,6 +25,8 @@ _POLL_SECONDS = 0.01
 _POLL_SHARE = 0.01
 """Cancels are asked for this often, less than one denoiser call, but never for more than this share of the time: a
 question costs 70 us, and there is one a request. The more requests, the more calls pass until each one's next step."""
+_POLL_LONGEST_SECONDS = 0.25
+"""And never less often than this: a thread that had to wait for a core asked no dearer questions."""
 _METRICS_SECONDS = 0.25
 _PROGRESS_SECONDS = 0.1
 """The first step is told at once, later ones at most this often: a message costs both ends together about 1 ms of CPU,
@@ -127,7 +129,7 @@ class Outbox:
             if now >= next_poll:
                 self._drop_the_gone()
                 after = time.monotonic()
-                next_poll = after + max(_POLL_SECONDS, (after - now) / _POLL_SHARE)
+                next_poll = after + min(max(_POLL_SECONDS, (after - now) / _POLL_SHARE), _POLL_LONGEST_SECONDS)
             if now >= next_metrics or not self._open:
                 next_metrics = now + _METRICS_SECONDS
                 idle = self._keep_metrics() and not self._open
