@@ -7,6 +7,7 @@ from benchmarks.machine import Machine
 from benchmarks.residency.models import GIANT
 from benchmarks.residency.sampling import Sample
 from benchmarks.residency.soak import Answer, Plan
+from benchmarks.residency.stacks import Servers
 from gateway.domain.residency import ResidencyCounts
 
 _MIB = 2**20
@@ -25,8 +26,8 @@ class Swap:
 class Soak:
     """One backend. Bytes of memory that processes have of their own, anonymous and shared, without pages of files.
 
-    `base` is what `Sample.resident` counts without any model; `start` and `end` are of this process, or of Triton's
-    server, without models before and after the soak. Memory was looked at `looked` times, also while every model was
+    `base` is what `Sample.resident` counts without any model; `start` and `end` are of the servers without models,
+    before and after the soak. Memory was looked at `looked` times, also while every model was
     measured for the first time, before `start`; `samples` are the peaks of each second.
     """
 
@@ -36,8 +37,8 @@ class Soak:
     budget: int
     model_bytes: int
     base: int
-    start: int
-    end: int
+    start: Servers
+    end: Servers
     seconds: float
     answers: tuple[Answer, ...]
     counts: ResidencyCounts
@@ -63,7 +64,7 @@ class Soak:
     @property
     def left_over(self) -> float:
         """How much more is in memory at the end than at the start, as a share."""
-        return self.end / self.start - 1
+        return self.end.together / self.start.together - 1
 
     @property
     def unexpected(self) -> tuple[Answer, ...]:
@@ -115,7 +116,12 @@ def table(result: Result) -> str:
     row("seconds of an unload", *(f"{s.counts.unload_seconds / max(1, s.counts.unloads):.2f}" for s in result.soaks))
     row("a picture after a swap", *(f"{statistics.median(x.cold for x in s.swaps):.2f} s" for s in result.soaks))
     row("the next one", *(f"{statistics.median(x.warm for x in s.swaps):.2f} s" for s in result.soaks))
-    row("server without models, at the start", *(f"{soak.start / _MIB:.1f} MiB" for soak in result.soaks))
-    row("at the end", *(f"{soak.end / _MIB:.1f} MiB ({soak.left_over:+.1%})" for soak in result.soaks))
+    row("servers without models, at the start", *(_told(soak.start) for soak in result.soaks))
+    row("at the end", *(f"{_told(soak.end)}, {soak.left_over:+.1%}" for soak in result.soaks))
     row("seconds", *(f"{soak.seconds:.0f}" for soak in result.soaks))
     return "\n".join(f"| {' | '.join(cells)} |" for cells in rows) + "\n"
+
+
+def _told(servers: Servers) -> str:
+    triton = f", {servers.triton / _MIB:.1f} of them Triton's" if servers.triton else ""
+    return f"{servers.together / _MIB:.1f} MiB{triton}"

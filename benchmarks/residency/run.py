@@ -68,7 +68,7 @@ async def run_soak(
             await _warm_up(running, plan, names)
             await until_unloaded(running, idle_seconds + 120)
             await asyncio.sleep(_SETTLE_SECONDS)
-            base, start = running.models(), running.server()
+            base, start = running.models(), running.servers()
             loaded = running.residency().counts
             begun = time.perf_counter()
             answers = await soak(running, plan, names)
@@ -77,7 +77,7 @@ async def run_soak(
         swaps = tuple([await _swap(running, name, plan.steps) for name in names])
         await until_unloaded(running, idle_seconds + 120)
         await asyncio.sleep(_SETTLE_SECONDS)
-        end = running.server()
+        end = running.servers()
     return Soak(
         backend=kind,
         runtime=runtime,

@@ -18,16 +18,28 @@ from triptych.inference import InProcess, SupervisedTriton, open_inference
 
 
 @dataclass(frozen=True, slots=True)
+class Servers:
+    """Bytes that servers have in memory of their own: the gateway's process, and Triton's where there is one."""
+
+    gateway: int
+    triton: int
+
+    @property
+    def together(self) -> int:
+        """Of the stack."""
+        return self.gateway + self.triton
+
+
+@dataclass(frozen=True, slots=True)
 class Stack:
     """`client` speaks the gateway's HTTP. Bytes that processes have in memory, without pages of files: `models` of
-    those that hold components and nothing else, or of this one, which holds everything; `server` of Triton itself, or
-    again of this one.
+    those that hold components and nothing else, or of this one, which then holds everything; `servers` of the others.
     """
 
     client: httpx.AsyncClient
     residency: Callable[[], ResidencySnapshot]
     models: Callable[[], int]
-    server: Callable[[], int]
+    servers: Callable[[], Servers]
 
 
 @asynccontextmanager
@@ -51,12 +63,15 @@ async def stack(
         await inference.stop()
 
 
-def _memory(inference: InProcess | SupervisedTriton) -> tuple[Callable[[], int], Callable[[], int]]:
+def _memory(inference: InProcess | SupervisedTriton) -> tuple[Callable[[], int], Callable[[], Servers]]:
+    def gateway() -> int:
+        return own_bytes() or 0
+
     if isinstance(inference, InProcess):
-        return (lambda: own_bytes() or 0,) * 2
+        return gateway, lambda: Servers(gateway(), 0)
     assert inference.triton_pid is not None
     server = psutil.Process(inference.triton_pid)
-    return lambda: _own(server.children(recursive=True)), lambda: _own([server])
+    return lambda: _own(server.children(recursive=True)), lambda: Servers(gateway(), _own([server]))
 
 
 def _own(processes: list[psutil.Process]) -> int:
