@@ -20,13 +20,16 @@ class ImageEditRequest(StreamOptions):
     model_config = ConfigDict(strict=False)
 
     prompt: Annotated[
-        str,
+        str | None,
         Field(
             max_length=LONGEST_PROMPT,
-            description="What the finished picture shows; not only white space.",
+            description=(
+                "What the finished picture shows; not only white space. Required, except with a try-on model, to which "
+                "it says nothing."
+            ),
             examples=["a woman in a blue dotted dress"],
         ),
-    ]
+    ] = None
     input_fidelity: Annotated[
         Literal["low", "high"] | None,
         Field(

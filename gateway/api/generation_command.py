@@ -79,13 +79,16 @@ def first_seed_of(asked: int | None, default: int | None) -> int:
     return secrets.randbelow(_RANDOM_SEEDS) if default is None else default
 
 
-def streamed_wish(body: StreamOptions, prompt: str, edit: Edit | None = None) -> Wish:
+def streamed_wish(body: StreamOptions, prompt: str | None, edit: Edit | None = None) -> Wish:
     """Of a route with a prompt that can stream. Raises InvalidRequest naming the field."""
     if body.partial_images and not (body.stream or body.run_async):
         raise InvalidRequest("'partial_images' needs 'stream': true or 'async': true", param="partial_images")
-    if not prompt.strip():
-        raise InvalidRequest("'prompt' must not be empty", param="prompt")
-    return Wish(prompt, body.partial_images or 0, edit)
+    if edit is None or edit.dressing is None:
+        if prompt is None:
+            raise InvalidRequest("'prompt' is required", code="missing_required_parameter", param="prompt")
+        if not prompt.strip():
+            raise InvalidRequest("'prompt' must not be empty", param="prompt")
+    return Wish(prompt or "", body.partial_images or 0, edit)
 
 
 def effective_quality(body: PictureOptions) -> str:

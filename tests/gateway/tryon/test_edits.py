@@ -76,6 +76,15 @@ def test_an_edit_dresses_the_first_picture_in_the_second(
         assert (after != person).any()
 
 
+@pytest.mark.parametrize("prompt", ["", " "])
+def test_no_prompt_is_needed(client: openai.OpenAI, prompt: str) -> None:
+    """OpenAI's client cannot leave it out, and here it says nothing."""
+    assert client.images.edit(model=MODEL, image=both(), prompt=prompt).data
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.images.edit(model="wardrobe", image=both()[:1], prompt=prompt)
+    assert caught.value.param == "prompt"
+
+
 def test_high_quality_is_premium(client: openai.OpenAI, stage: tuple[World, openai.OpenAI]) -> None:
     client.images.edit(model=MODEL, image=both(), prompt="wear it", quality="high", extra_body={"seed": 7})
     (drawing,) = stage[0].drawer.drawings
