@@ -1,6 +1,7 @@
 """`python -m benchmarks.response_cache`: is Triton's response cache worth it beside the gateway's embedding cache?
 
-Milliseconds (median) of one prompt's text encoding: new, repeated with Triton's cache, repeated with the gateway's.
+Milliseconds (median) of one prompt's text encoding: new, repeated with Triton's cache, repeated with the gateway's;
+written to `benchmarks/results/response-cache.md`.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.machine import fingerprint
 from export.publishing.options import PublishOptions
 from export.publishing.prepare import prepare_model
 from families.catalog import load_source
@@ -29,6 +31,7 @@ from triptych.triton import TritonSettings, TritonSupervisor, locate, prepare
 _CALLS = 200
 _CACHE_BYTES = 64 << 20
 _RUNTIME = Path("runtime")
+_RESULT = Path(__file__).parent / "results" / "response-cache.md"
 
 
 async def measure() -> dict[str, float]:
@@ -79,6 +82,16 @@ async def _median(call: Callable[[Tokens], Awaitable[None]], prompts: list[Token
     return statistics.median(seconds) * 1e3
 
 
+def main() -> None:
+    """Measure, tell and keep."""
+    figures = asyncio.run(measure())
+    rows = "\n".join(f"| {what} | {milliseconds:.3f} ms |" for what, milliseconds in figures.items())
+    machine = fingerprint()
+    text = f"{machine.cpu}, {machine.cores} cores, medians of {_CALLS} prompts, one at a time.\n\n"
+    text += f"| a prompt | its embedding after |\n| --- | ---: |\n{rows}\n"
+    _RESULT.write_text(text, encoding="utf-8")
+    sys.stdout.write(text)
+
+
 if __name__ == "__main__":
-    for what, milliseconds in asyncio.run(measure()).items():
-        sys.stdout.write(f"{what}: {milliseconds:.3f} ms\n")
+    main()
