@@ -57,6 +57,7 @@ async def test_pictures_go_as_they_are_and_without_their_names(tmp_path: Path) -
 
 def test_numbers_may_be_left_out_and_what_is_none_is_the_api_s_to_judge() -> None:
     assert [number(text) for text in ("", " ", "7", " 2.5 ", "many")] == [None, None, 7, 2.5, "many"]
+    assert number(None) is None, "of a field that nobody has unfolded"
 
 
 def test_progress_names_the_stage_and_what_is_done() -> None:
