@@ -74,7 +74,7 @@ def try_on_result() -> TryOnResult:
         label="Before and after",
         visible=False,
         interactive=False,
-        max_height=560,
+        max_height=480,
         buttons=["fullscreen"],
         type="filepath",
         elem_id="compare",

@@ -8,7 +8,7 @@ from gateway.ui.answers import PictureAnswer
 
 _TITLES: Mapping[str, str] = MappingProxyType(
     {
-        "outside": "Rest untouched",
+        "outside": "Surroundings",
         "colour": "Colours",
         "pattern": "Pattern",
         "parse": "Fit",
