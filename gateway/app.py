@@ -47,7 +47,7 @@ from gateway.store.objects import Bucket, ObjectStore
 from gateway.store.pictures import PictureStore
 from gateway.store.sharing import PictureSharing
 from gateway.store.signing import UrlSigner, load_or_create_secret
-from gateway.ui import page
+from gateway.ui import icon, page
 
 logger = logging.getLogger(__name__)
 
@@ -116,6 +116,7 @@ def create_app(
     studio = _page(settings)
     if studio is not None:
         app.mount(page.PATH, studio)
+        app.add_api_route(icon.PATH, icon.icon, include_in_schema=False)
     app.state.page = studio
     app.add_middleware(
         BodyLimitMiddleware,
