@@ -30,6 +30,9 @@ Scalar = str | int | float | bool | None
 _file_values: ContextVar[dict[str, Any]] = ContextVar("file_values", default={})  # noqa: B039 - never changed
 """The YAML file's content during one `load`: the library's hook for sources takes no argument of ours."""
 
+_FEW_STEPS = 6
+"""Of a fast try-on, where the model recommends more."""
+
 
 class SettingsError(ValueError):
     """The configuration cannot be used; the message names file, key and reason, one a line."""
@@ -203,10 +206,17 @@ class TryOnSettings(_Section):
     """People in other clothes. What is None here, and not asked for either, is as the model recommends."""
 
     fast_model: str | None = Field(default=None, description="Default: the first model by name that does try-on.")
-    fast_steps: int | None = Field(default=6, ge=1, le=150, description="Of requests that do not say.")
+    fast_steps: int | None = Field(
+        default=None,
+        ge=1,
+        le=150,
+        description=f"Of requests that do not say; default: as many as the model recommends, at most {_FEW_STEPS}.",
+    )
     fast_guidance_scale: float | None = Field(default=None, ge=0, le=20, allow_inf_nan=False)
     premium_model: str | None = Field(default=None, description="Default: the first model by name that does try-on.")
-    premium_steps: int | None = Field(default=16, ge=1, le=150, description="Of requests that do not say.")
+    premium_steps: int | None = Field(
+        default=None, ge=1, le=150, description="Of requests that do not say; default: as many as the model recommends."
+    )
     premium_guidance_scale: float | None = Field(default=None, ge=0, le=20, allow_inf_nan=False)
     premium_candidates: int = Field(
         default=4, ge=1, le=16, description="Drawings of a request, of which the best are answered."
@@ -230,7 +240,14 @@ class TryOnSettings(_Section):
         """What the pipeline takes."""
         red, green, blue = bytes.fromhex(self.garment_ground[1:])
         return TryOnOptions(
-            fast=ModeOptions(self.fast_model, self.fast_steps, self.fast_guidance_scale, None, candidates=1),
+            fast=ModeOptions(
+                self.fast_model,
+                self.fast_steps,
+                self.fast_guidance_scale,
+                None,
+                candidates=1,
+                most_steps=_FEW_STEPS,
+            ),
             premium=ModeOptions(
                 self.premium_model,
                 self.premium_steps,

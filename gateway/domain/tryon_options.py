@@ -7,7 +7,10 @@ from gateway.domain.tryon import TryOnMode
 
 @dataclass(frozen=True, slots=True)
 class ModeOptions:
-    """What a mode means where a command is silent. None leaves it to the model; `model` None is the first by name."""
+    """What a mode means where a command is silent. None leaves it to the model; `model` None is the first by name.
+
+    `most_steps`: where `steps` leaves it to the model, at most so many.
+    """
 
     model: str | None
     steps: int | None
@@ -15,6 +18,11 @@ class ModeOptions:
     scheduler: str | None
     candidates: int
     refine: bool = False
+    most_steps: int | None = None
+
+    def steps_of(self, recommended: int) -> int:
+        """For a model that recommends so many."""
+        return self.steps or min(recommended, self.most_steps or recommended)
 
 
 @dataclass(frozen=True, slots=True)

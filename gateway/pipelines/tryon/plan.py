@@ -56,7 +56,7 @@ def make_plan(command: TryOnCommand, options: TryOnOptions, models: ModelLibrary
     refine = mode.refine if command.refine is None else command.refine
     return Plan(
         manifest=manifest,
-        steps=command.steps or mode.steps or defaults.steps,
+        steps=command.steps or mode.steps_of(defaults.steps),
         guidance_scale=guidance,
         scheduler=_scheduler(command.scheduler, mode.scheduler, manifest),
         seeds=tuple(range(command.seed, command.seed + count)),
