@@ -15,6 +15,7 @@ from playwright.async_api import Browser, FilePayload, Locator, Page, expect
 
 from tests.support.browser import Visit, open_chromium, visiting
 from tests.support.stack import RunningStack
+from wardrobe.world.canvas import Pixels
 from wardrobe.world.pairs import tryon_pairs
 from wardrobe.world.render import FLAT_LAY_BACKGROUND, flat_lay, render
 
@@ -35,7 +36,7 @@ _WATCH = """() => {
 }"""
 
 
-def png(pixels: np.ndarray) -> bytes:
+def png(pixels: Pixels) -> bytes:
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
     return file.getvalue()
