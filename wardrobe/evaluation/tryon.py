@@ -19,7 +19,7 @@ from wardrobe.evaluation.samplers import SAMPLERS
 from wardrobe.evaluation.tryon_score import TryOnCase, resized_into, score_tryon
 from wardrobe.judge import Judge
 from wardrobe.training.tryon_cache import masked_picture
-from wardrobe.training.tryon_export import WEIGHTS
+from wardrobe.training.tryon_export import UNET_FILE, WEIGHTS
 from wardrobe.training.tryon_model import drop_text_attention
 from wardrobe.training.tryon_sample import Sampling, TryOnModel, TryOnRequest, try_on
 from wardrobe.world.canvas import Pixels
@@ -43,7 +43,7 @@ def load(folder: Path) -> TryOnModel:
     """The model of an export, float32, with the autoencoder that its card puts together."""
     unet = UNet2DConditionModel.from_config(UNet2DConditionModel.load_config(folder / "unet"))
     drop_text_attention(unet)
-    unet.load_state_dict(load_file(folder / "unet" / "diffusion_pytorch_model.safetensors"))
+    unet.load_state_dict(load_file(folder / UNET_FILE))
     (place,) = placed_parts(folder)
     vae = AutoencoderKL.from_pretrained(place.folder, torch_dtype=torch.float32)
     if place.overlay is not None:

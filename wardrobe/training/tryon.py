@@ -11,10 +11,12 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL
 from PIL import Image
+from safetensors.torch import load_file
 
 from families.tryon.agnostic import agnostic_mask
 from wardrobe.training.runtime import CHECKPOINT_SECONDS, runtime_folder
 from wardrobe.training.tryon_cache import FOLDER, category_of, load_shards, masked_picture
+from wardrobe.training.tryon_export import UNET_FILE
 from wardrobe.training.tryon_model import WARDROBE, build_tryon_unet, start_from_wardrobe
 from wardrobe.training.tryon_sample import Sampling, TryOnModel, TryOnRequest, try_on
 from wardrobe.training.tryon_trainer import CHECKPOINT, TryOnTrainer, TryOnTraining
@@ -60,6 +62,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runtime", type=Path, default=None)
     parser.add_argument("--until", required=True, help="HH:MM of this machine's clock")
+    parser.add_argument("--weights", type=Path, default=None, help="an exported model to go on from; default: anew")
     parser.add_argument("--batch", type=int, default=TryOnTraining().batch)
     parser.add_argument("--rate", type=float, default=TryOnTraining().learning_rate)
     parser.add_argument("--decay-minutes", type=float, default=TryOnTraining().decay_minutes)
@@ -70,7 +73,10 @@ def main() -> None:
     vae = AutoencoderKL.from_pretrained(WARDROBE / "vae", torch_dtype=torch.float32).eval()
     torch.manual_seed(plan.seed)
     unet = build_tryon_unet()
-    start_from_wardrobe(unet)
+    if options.weights is None:
+        start_from_wardrobe(unet)
+    else:
+        unet.load_state_dict(load_file(options.weights / UNET_FILE))
     trainer = TryOnTrainer(plan, unet, load_shards(folder / FOLDER), np.load(folder / FOLDER / "garments.npy"))
     trainer.restore(folder / CHECKPOINT)
     vae = vae.to(trainer.device)

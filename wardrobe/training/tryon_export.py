@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 from diffusers import UNet2DConditionModel
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from wardrobe.training.models import build_scheduler
 from wardrobe.training.runtime import load_checkpoint, runtime_folder
@@ -19,6 +19,7 @@ from wardrobe.training.tryon_trainer import averaged_unet
 log = logging.getLogger(__name__)
 
 WEIGHTS = WARDROBE.with_name("wardrobe-tryon")
+UNET_FILE = "unet/diffusion_pytorch_model.safetensors"
 DECODER_FILE = "vae_decoder.safetensors"
 SIZE_LIMIT = 13_300_000  # bytes: with the parser, which shares the limit of 15 MB
 
@@ -73,9 +74,12 @@ def _forget_origin(path: Path) -> None:
 
 
 def fitted_decoder(runtime: Path) -> dict[str, torch.Tensor] | None:
-    """The averaged decoder of the fit, by the autoencoder's names; None where there was no fit."""
+    """The averaged decoder of the fit, by the autoencoder's names; the shipped one where there was no new fit."""
     checkpoint = load_checkpoint(runtime / DECODER_CHECKPOINT)
-    return None if checkpoint is None else checkpoint.modules["average"]
+    if checkpoint is not None:
+        return checkpoint.modules["average"]
+    shipped = WEIGHTS / DECODER_FILE
+    return load_file(shipped) if shipped.is_file() else None
 
 
 def main() -> None:
