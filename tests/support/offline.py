@@ -22,6 +22,7 @@ COUNTS = "OFFLINE_COUNTS"
 """Set for the command: `no_routes` counts it and its children, and nothing else."""
 _INSIDE = "--inside"
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _UP = 0x8913, 0x8914, 1
+_SIOCADDRT, _HOST_ROUTE = 0x890B, 0x5
 _RESOLVER = Path("/etc/resolv.conf")
 _NOWHERE = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
 """Addresses of the documentation's own networks, which are nobody's."""
@@ -66,6 +67,16 @@ def no_routes() -> int:
         if name == "Ip6OutNoRoutes":
             total += int(value)
     return total
+
+
+def end_at_loopback(address: str) -> None:
+    """Inside the namespace: this one IPv6 address is not counted. For who asks for its route and sends nothing."""
+    nowhere, loopback = bytes(16), socket.if_nametoindex("lo")
+    target = socket.inet_pton(socket.AF_INET6, address)
+    # struct in6_rtmsg: target, source, gateway; type, their lengths, metric, info, flags, interface.
+    route = struct.pack("16s16s16sIHHILIi", target, nowhere, nowhere, 0, 128, 0, 1, 0, _HOST_ROUTE, loopback)
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as handle, contextlib.suppress(FileExistsError):
+        fcntl.ioctl(handle, _SIOCADDRT, route)
 
 
 def _raise_loopback() -> None:
