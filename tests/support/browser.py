@@ -16,8 +16,8 @@ _SECONDS = 120
 """How long anything may take to be seen: the machine may be busy with more than this."""
 expect.set_options(timeout=_SECONDS * 1000)
 _PROBE = "2001:4860:4860::8888"
-"""Chromium asks the kernel for a route to it before connections, loopback's too, to learn whether there is IPv6, and sends
-nothing there. It has a setting to override the answer, and none not to ask."""
+"""Chromium asks the kernel for a route to it before connections, loopback's too, to learn whether there is IPv6.
+It sends nothing there. There is a setting to override the answer, and none not to ask."""
 
 
 @dataclass(frozen=True)
