@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from triptych.run_state import RunState, read_state
@@ -61,8 +62,9 @@ class RunningStack:
         return self.process.wait(seconds)
 
 
+@cache
 def build_models() -> None:
-    """Compile and publish the embedded model where that was not done yet."""
+    """Compile and publish the embedded models where that was not done yet; a session asks once."""
     command = [sys.executable, "-m", "triptych", "export", "publish", "--runtime-dir", str(BUILT)]
     subprocess.run(command, check=True, cwd=PROJECT, timeout=600)
 
