@@ -28,7 +28,7 @@ test: $(READY) ## Every test, against real Triton
 	@$(BIN)/python -m pytest
 
 parity: $(READY) ## Pictures against diffusers', measured anew into docs/parity.md
-	@$(BIN)/python -m pytest -m parity --parity-table docs/parity.md
+	@$(BIN)/python -m pytest -m parity --parity-table=docs/parity.md
 
 test-offline: $(READY) ## Every test without a network; fails if anything wanted one
 	@$(BIN)/python -m tests.support.offline $(BIN)/python -m pytest
