@@ -8,12 +8,20 @@ class _Answer(BaseModel):
 
 
 class PictureAnswer(_Answer):
-    """A finished picture. `scores` of a premium try-on: 0 to 1, 1 is best."""
+    """A finished picture. `score` of a premium try-on: 0 to 1, 1 is best."""
 
     url: str
     seed: int
     score: float | None = None
-    scores: dict[str, float] | None = None
+
+
+class Candidate(_Answer):
+    """A drawing of a premium try-on, answered or not. Scores are 0 to 1, 1 is best."""
+
+    seed: int
+    score: float
+    scores: dict[str, float]
+    refined: bool = False
 
 
 class NamedPicture(_Answer):
@@ -27,6 +35,7 @@ class PicturesAnswer(_Answer):
     """The result of a job that makes pictures; what only a try-on says is empty for others."""
 
     data: tuple[PictureAnswer, ...]
+    candidates: tuple[Candidate, ...] | None = None
     intermediates: tuple[NamedPicture, ...] | None = None
     warnings: tuple[str, ...] | None = None
 

@@ -56,7 +56,7 @@ class TryOnResult:
         return {
             **self._chosen(str(person), files[0]),
             self.gallery: gr.update(value=captioned, visible=len(files) > 1, columns=len(files), selected_index=None),
-            self.scores: gr.update(value=scores_html(answer.data), visible=True),
+            self.scores: gr.update(value=scores_html(answer.candidates or ()), visible=True),
             self.intermediates: gr.update(value=stages, visible=bool(stages), selected_index=None),
             self.shown: [str(person), *files],
         }

@@ -1,10 +1,10 @@
-"""Scores of a premium try-on's pictures, as HTML."""
+"""Scores of a premium try-on's candidates, as HTML."""
 
 from collections.abc import Mapping, Sequence
 from html import escape
 from types import MappingProxyType
 
-from gateway.ui.answers import PictureAnswer
+from gateway.ui.answers import Candidate
 
 _TITLES: Mapping[str, str] = MappingProxyType(
     {
@@ -18,17 +18,16 @@ _TITLES: Mapping[str, str] = MappingProxyType(
 )
 
 
-def scores_html(pictures: Sequence[PictureAnswer]) -> str:
-    """A row a picture and a column a score, in percent; empty where nothing was judged."""
-    judged = [(picture, picture.scores) for picture in pictures if picture.scores]
-    if not judged:
+def scores_html(candidates: Sequence[Candidate]) -> str:
+    """A row a candidate and a column a score, in percent, in the order given; empty where nothing was judged."""
+    if not candidates:
         return ""
-    names = list(judged[0][1])
+    names = list(candidates[0].scores)
     head = "".join(f'<th scope="col">{escape(_TITLES.get(name, name.capitalize()))}</th>' for name in names)
     rows = "".join(
-        f'<tr><th scope="row">seed {picture.seed}</th>{_cell(picture.score)}'
-        f"{''.join(_cell(scores.get(name)) for name in names)}</tr>"
-        for picture, scores in judged
+        f'<tr><th scope="row">{"Refined" if one.refined else "Candidate"} {one.seed}</th>{_cell(one.score)}'
+        f"{''.join(_cell(one.scores.get(name)) for name in names)}</tr>"
+        for one in candidates
     )
     titles = f'<tr><th></th><th scope="col">Overall</th>{head}</tr>'
     return f'<div class="scores"><table><thead>{titles}</thead><tbody>{rows}</tbody></table></div>'

@@ -122,7 +122,9 @@ async def test_premium_is_followed_to_its_scores(visit: Visit) -> None:
     header = await page.locator("#scores thead th").all_inner_texts()
     values = await page.locator("#scores tbody td").all_inner_texts()
     assert header[:2] == ["", "Overall"] and {"Colours", "Pattern", "Fit", "Face"} <= set(header)
-    assert len(values) == len(header) - 1
+    names = await page.locator("#scores tbody th").all_inner_texts()
+    assert len(names) == 5 and sum(name.startswith("Refined") for name in names) == 1, names
+    assert len(values) == len(names) * (len(header) - 1)
     assert all(0 <= int(value) <= 100 for value in values)
 
     strip = page.locator("#intermediates")

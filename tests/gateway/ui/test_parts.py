@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from gateway.ui.answers import PictureAnswer
+from gateway.ui.answers import Candidate
 from gateway.ui.api import FormFile
 from gateway.ui.number_input import number
 from gateway.ui.orders import GenerationOrder, TryOnOrder
@@ -82,13 +82,19 @@ def test_words_stay_words() -> None:
         progress_html(Progress(Phase.WORKING, stage=EVIL), TRY_ON),
         error_html(EVIL, EVIL),
         warnings_html((EVIL,)),
-        scores_html([PictureAnswer(url="u", seed=1, score=0.5, scores={EVIL: 0.5})]),
+        scores_html([Candidate(seed=1, score=0.5, scores={EVIL: 0.5})]),
     ]
     for html in hostile:
         assert "<script" not in html.lower() and "&lt;" in html
 
 
 def test_scores_are_in_percent_and_absent_where_nothing_was_judged() -> None:
-    assert scores_html([PictureAnswer(url="u", seed=1)]) == ""
-    html = scores_html([PictureAnswer(url="u", seed=9, score=0.914, scores={"colour": 0.876})])
-    assert "seed 9" in html and ">91<" in html and ">88<" in html and "Colours" in html
+    assert scores_html([]) == ""
+    html = scores_html(
+        [
+            Candidate(seed=9, score=0.914, scores={"colour": 0.876}, refined=True),
+            Candidate(seed=7, score=0.7, scores={"colour": 0.6}),
+        ]
+    )
+    assert "Refined 9" in html and ">91<" in html and ">88<" in html and "Colours" in html
+    assert html.index("Refined 9") < html.index("Candidate 7")
