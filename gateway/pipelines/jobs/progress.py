@@ -68,10 +68,12 @@ class ProgressWriter(JobProgress):
             await self._task
 
     async def stop(self) -> None:
-        """End now."""
+        """End without what is left. A write under way is waited for: cut off, it may keep SQLite locked."""
+        self._waiting.clear()
+        self._over.set()
+        self._news.set()
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await asyncio.wait({self._task})
 
     def stage(self, name: str) -> None:
         """See JobProgress."""
