@@ -4,6 +4,7 @@ from sqlalchemy import delete, select, update
 
 from gateway.store.database import Database
 from gateway.store.schema import job_events, jobs
+from gateway.store.whole import whole
 
 
 class JobExpiry:
@@ -12,6 +13,7 @@ class JobExpiry:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @whole
     async def empty(self, now: float) -> int:
         """Delete order, result and events of expired jobs; what stays says that there was one. Returns how many."""
         expired = select(jobs.c.number).where(jobs.c.expires <= now, jobs.c.job_order != "")
@@ -24,6 +26,7 @@ class JobExpiry:
             )
             return emptied.rowcount
 
+    @whole
     async def forget(self, expired_before: float) -> int:
         """Delete what is left of jobs whose result went before then; returns how many."""
         async with self._database.transaction() as connection:

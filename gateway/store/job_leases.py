@@ -16,6 +16,7 @@ from gateway.domain.jobs import Job, JobEventKind, JobFailure, JobStatus
 from gateway.store.database import Database
 from gateway.store.job_rows import changing, failure_text, job_of, write_event, write_status
 from gateway.store.schema import jobs
+from gateway.store.whole import whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class JobLeases:
                 await connection.execute(select(jobs.c.number).where(self._claimable(now)).limit(1))
             ).first() is not None
 
+    @whole
     async def claim(self, until: float, now: float) -> Claimed | None:
         """The oldest job that waits or that its gateway left behind, until then. None: there is none."""
         lease = secrets.token_hex(16)
@@ -66,6 +68,7 @@ class JobLeases:
             await write_status(connection, job, now)
             return Claimed(job, found.job_order, found.base_url, lease)
 
+    @whole
     async def renew(self, lease: str, until: float) -> bool:
         """Keep it until then."""
         async with self._database.transaction() as connection:
@@ -111,6 +114,7 @@ class JobLeases:
         )
         return await self._finish(change, lease, now)
 
+    @whole
     async def _tell(self, change: Update, lease: str, kind: JobEventKind, detail: str, now: float) -> bool:
         async with self._database.transaction() as connection:
             row = (await connection.execute(_held(change, lease))).first()
@@ -119,6 +123,7 @@ class JobLeases:
             await write_event(connection, job_of(row), kind, detail, now)
             return True
 
+    @whole
     async def _finish(self, change: Update, lease: str, now: float) -> bool:
         async with self._database.transaction() as connection:
             row = (await connection.execute(_held(change, lease))).first()

@@ -10,6 +10,7 @@ from gateway.domain.jobs import Job, JobEvent, JobEventKind, JobStatus
 from gateway.store.database import Database
 from gateway.store.job_rows import JOB_COLUMNS, changing, job_of, write_status
 from gateway.store.schema import job_events, jobs
+from gateway.store.whole import whole
 
 _OPEN = (JobStatus.QUEUED.value, JobStatus.GENERATING.value)
 
@@ -43,6 +44,7 @@ class JobRecords:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @whole
     async def add(self, record: NewRecord, max_queued: int, now: float) -> Job | None:
         """Queue it; None where `max_queued` are waiting already."""
         values = {
@@ -105,6 +107,7 @@ class JobRecords:
             rows = await connection.execute(query.order_by(job_events.c.number))
             return [JobEvent(row.number, JobEventKind(row.kind), row.created, row.detail) for row in rows]
 
+    @whole
     async def cancel(self, job_id: str, expires: float, now: float) -> bool:
         """Whether it was this call that ended it. False: it had ended before, or there is none."""
         change = changing(status=JobStatus.CANCELLED.value, ended=now, expires=expires, lease=None)
