@@ -20,7 +20,8 @@ class NamedCondition:
 class LatentStart:
     """Begin from a picture: `latents` [1, C, h, w] float32, of which `strength` (0, 1] of the steps are done.
 
-    `mask` [h, w] float32 is 1 where cells are drawn anew; cells at 0 keep the picture. None: all are drawn anew.
+    `mask` [h * p, w * p] float32, p the family's noise patch: 1 where cells are drawn anew; cells at 0 keep the
+    picture. None: all are drawn anew.
     """
 
     latents: torch.Tensor

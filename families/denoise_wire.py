@@ -38,8 +38,8 @@ START_LATENTS = TensorSpec("START_LATENTS", DType.FP32, (1, "channels", "latent_
 """Begin from this picture instead of from pure noise."""
 STRENGTH = TensorSpec("STRENGTH", DType.FP32, (1,))
 """With START_LATENTS: the part of the steps that is done, 0 to 1."""
-MASK = TensorSpec("MASK", DType.FP32, ("latent_height", "latent_width"))
-"""With START_LATENTS: 1 where cells are drawn anew, 0 where they stay."""
+MASK = TensorSpec("MASK", DType.FP32, ("mask_height", "mask_width"))
+"""With START_LATENTS: 1 where cells are drawn anew, 0 where they stay. As fine as the family draws its noise."""
 REFERENCES = TensorSpec("REFERENCES", DType.FP32, ("reference_length", "channels"))
 """Latent cells of every reference picture, row by row, one picture after the other."""
 REFERENCE_SIZES = TensorSpec("REFERENCE_SIZES", DType.INT32, ("references", 2))

@@ -48,7 +48,7 @@ class LatentLayout:
     """Latents of one picture. `downscale` is pixels per latent cell along each side.
 
     `noise_patch`: noise is drawn as [channels / p^2, h * p, w * p] and folded to [channels, h, w], the order in which
-    the family's reference draws it (channel, row in the patch, column in the patch).
+    the family's reference draws it (channel, row in the patch, column in the patch). A mask's cells are as fine.
     """
 
     kind: LatentKind
@@ -57,6 +57,11 @@ class LatentLayout:
     scaling_factor: float
     shift_factor: float
     noise_patch: int = 1
+
+    @property
+    def mask_cell(self) -> int:
+        """Pixels along each side of a mask's cell."""
+        return self.downscale // self.noise_patch
 
 
 class MuRule(StrEnum):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import httpx
 import numpy as np
+from scipy import ndimage
 from scipy.stats import spearmanr
 from skimage.metrics import structural_similarity
 
@@ -23,7 +24,7 @@ AT_ONCE = 8
 class ModeQuality:
     """`outside_changed`: pixels outside of the server's masks that are not the person's own, of all pictures together.
 
-    `faces_changed`: pictures in which a pixel of the face (its hair, neck and chest apart) has changed.
+    `faces_changed`: pictures in which a pixel of the face (`face_of`) has changed.
     `rank_correlation`: Spearman's, of the server's own scores with the truth's likeness; premium's alone.
     """
 
@@ -64,12 +65,10 @@ def quality_of(cases: Sequence[TryOnCase], dressed: Sequence[Dressed], judge: Ju
 
 
 def face_of(case: TryOnCase) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
-    """The face above the mask's upper edge in its own columns: what is below it is neck and chest."""
-    face = render(case.pair.before).mask(Part.FACE)
-    rows = np.flatnonzero((face & case.mask).any(axis=1))
-    if rows.size:
-        face = face.copy()
-        face[rows[0] :] = False
+    """The head as far as it is seen, without hair, and without its outline, which it shares with a collar below it."""
+    drawn = render(case.pair.before)
+    (head,) = (layer.pixels[..., 3] > 0 for layer in drawn.layers if layer.name == "face")
+    face: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] = ndimage.binary_erosion(head & drawn.mask(Part.FACE))
     return face
 
 

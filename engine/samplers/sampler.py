@@ -44,7 +44,7 @@ class Sampler:
         self._scheduler = schedule.scheduler()
         self._generator = torch.Generator().manual_seed(seed)
         noise = draw_noise(shape, self._generator, noise_patch).to(device)
-        self._start = None if start is None else Start(start, schedule, noise)
+        self._start = None if start is None else Start(start, schedule, noise, noise_patch)
         if self._start is None:
             self.latents = noise * getattr(self._scheduler, "init_noise_sigma", 1.0)
         else:

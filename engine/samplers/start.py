@@ -1,6 +1,7 @@
 """Pictures that denoising starts from, and cells of them that stay."""
 
 import torch
+from torch.nn.functional import pixel_unshuffle
 
 from engine.request import LatentStart
 from engine.samplers.schedule import Schedule
@@ -11,10 +12,10 @@ from families.manifest import Prediction
 class Start:
     """One image's start picture, held against its own noise. The arithmetic is that of diffusers' pipelines."""
 
-    def __init__(self, picture: LatentStart, schedule: Schedule, noise: torch.Tensor) -> None:
-        """`noise` [1, C, h, w]: the image's own, on the device of its latents."""
+    def __init__(self, picture: LatentStart, schedule: Schedule, noise: torch.Tensor, patch: int) -> None:
+        """`noise` [1, C, h, w]: the image's own, on the device of its latents. `patch`: how it was folded."""
         self._picture = picture.latents.to(noise.device)
-        self._mask = None if picture.mask is None else picture.mask.to(noise.device)
+        self._mask = None if picture.mask is None else _folded(picture.mask.to(noise.device), noise.shape[1], patch)
         self._all_steps = picture.strength >= 1.0
         self._schedule = schedule
         self._noise = noise
@@ -47,3 +48,8 @@ class Start:
         else:
             noised = scheduler.add_noise(self._picture, self._noise, timestep)
         return noised
+
+
+def _folded(mask: torch.Tensor, channels: int, patch: int) -> torch.Tensor:
+    """A mask [h * p, w * p] as weights of latents [1, C, h, w], whose channels hold p * p cells each."""
+    return pixel_unshuffle(mask[None, None], patch).repeat(1, channels // patch**2, 1, 1)

@@ -64,7 +64,7 @@ def _check_start(request: DenoiseRequest, manifest: ModelManifest) -> None:
     size = (request.latent_height, request.latent_width)
     _check_picture("start latents", start.latents, (1, manifest.latent.channels, *size))
     if start.mask is not None:
-        _check_picture("mask", start.mask, size)
+        _check_picture("mask", start.mask, tuple(side * manifest.latent.noise_patch for side in size))
         if bool(((start.mask < 0) | (start.mask > 1)).any()):
             raise InvalidRequestError("mask must hold numbers from 0 to 1")
 

@@ -29,7 +29,7 @@ class Release:
 class Start:
     """Begin from a picture: `latents` [1, C, h, w], of which `strength` (0, 1] of the steps are done.
 
-    `mask` [h, w] float32 is 1 where cells are drawn anew; None: all are.
+    `mask` [h * p, w * p] float32, p the family's noise patch, is 1 where cells are drawn anew; None: all are.
     """
 
     latents: Latents

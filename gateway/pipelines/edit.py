@@ -100,7 +100,7 @@ def _begun(command: GenerateCommand, edit: Edit, source: _Source, manifest: Mode
     beginning = Beginning(
         frame.to_model(source.pixels)[None],
         _strength(command, edit, manifest, masked=source.mask is not None),
-        None if source.mask is None else source.mask.cells(frame, manifest.latent.downscale),
+        None if source.mask is None else source.mask.cells(frame, manifest.latent.mask_cell),
     )
     return Canvas(frame.padded, beginning, finish=finish, warnings=tuple(warnings))
 

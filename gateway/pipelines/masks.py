@@ -14,7 +14,7 @@ _FEATHER = 4
 Weights = npt.NDArray[np.float32]
 """[height, width]: 0 where a pixel stays exactly as it was, 1 where it is all new."""
 Cells = npt.NDArray[np.float32]
-"""[latent height, latent width]: 1 where cells are drawn anew, 0 where they stay."""
+"""[rows, columns] of a mask's cells: 1 where they are drawn anew, 0 where they stay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,8 @@ class Mask:
         rows, columns = (np.flatnonzero(self.edited.any(axis=axis)) for axis in (1, 0))
         return Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
 
-    def cells(self, frame: Frame, downscale: int) -> Cells:
-        """Every cell that touches an edited pixel."""
+    def cells(self, frame: Frame, side: int) -> Cells:
+        """Every cell of `side` x `side` pixels that touches an edited one."""
         part = self.edited[frame.box.slices] > 0
         if frame.scaled != frame.box.size:
             # In float: a lone pixel's share of a smaller picture would be rounded away in 8 bits.
@@ -39,8 +39,8 @@ class Mask:
             part = np.asarray(image.resize(size, Image.Resampling.BOX)) > 0
         touched = np.zeros((frame.padded.height, frame.padded.width), dtype=bool)
         touched[: part.shape[0], : part.shape[1]] = part
-        rows, columns = touched.shape[0] // downscale, touched.shape[1] // downscale
-        cells: Cells = touched.reshape(rows, downscale, columns, downscale).any(axis=(1, 3)).astype(np.float32)
+        rows, columns = touched.shape[0] // side, touched.shape[1] // side
+        cells: Cells = touched.reshape(rows, side, columns, side).any(axis=(1, 3)).astype(np.float32)
         return cells
 
     def weights(self, box: Box) -> Weights:

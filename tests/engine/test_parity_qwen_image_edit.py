@@ -114,7 +114,7 @@ def _tell_pictures_from_words(encoder: Qwen2_5_VLForConditionalGeneration) -> No
     encoder.forward = forward
 
 
-def _smaller(source: ModelSource, seen_area: int) -> ModelSource:
+def smaller(source: ModelSource, seen_area: int) -> ModelSource:
     """The same model, to which smaller pictures are shown."""
     manifest = source.manifest
     assert manifest.references is not None and manifest.prompts[0].pictures is not None
@@ -136,7 +136,7 @@ async def several(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bot
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(several_pictures, "VAE_IMAGE_SIZE", LATENT_AREA)
         patch.setattr(several_pictures, "CONDITION_IMAGE_SIZE", SEEN_AREA)
-        async with open_whole(_smaller(load_source(folder), SEEN_AREA), root / "repository") as whole:
+        async with open_whole(smaller(load_source(folder), SEEN_AREA), root / "repository") as whole:
             yield Both(whole, folder, QwenImageEditPlusPipeline)
 
 
@@ -147,7 +147,7 @@ async def single(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Both
     original = one_picture.calculate_dimensions
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(one_picture, "calculate_dimensions", lambda _area, ratio: original(LATENT_AREA, ratio))
-        async with open_whole(_smaller(load_source(folder), LATENT_AREA), root / "repository") as whole:
+        async with open_whole(smaller(load_source(folder), LATENT_AREA), root / "repository") as whole:
             yield Both(whole, folder, QwenImageEditPipeline)
 
 
@@ -178,7 +178,7 @@ async def test_pictures_are_looked_at_and_taken_along(several: Both) -> None:
 
 async def test_the_gateway_shows_the_pictures_of_an_edit(several: Both, tmp_path: Path) -> None:
     """By HTTP, with files: all of the way that a user's pictures take."""
-    source = _smaller(load_source(several.folder), SEEN_AREA)
+    source = smaller(load_source(several.folder), SEEN_AREA)
     wanted = replace(WANTED[2], height=80, seeds=(5, 6))
     async with open_whole(source, tmp_path / "repository") as whole:
         with serve(tmp_path, backend=whole.backend, sources={"edit": source}) as gateway:  # type: ignore[arg-type]

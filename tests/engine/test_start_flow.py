@@ -1,6 +1,6 @@
 """Flow models from pictures: the whole stack draws what diffusers' SD3 pipelines draw that begin from one."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,9 @@ from diffusers.pipelines.stable_diffusion_3 import (
 from PIL import Image
 
 from families.catalog import load_source
-from gateway.domain.backend import DenoiseEvent, DenoiseJob, InferenceBackend, Pixels, Start
+from gateway.domain.backend import Pixels
 from tests.engine.test_start import mask_of, of_the_mode, picture_of
+from tests.support.beginnings import Beginning, draw_from, mask_picture
 from tests.support.tiny_sd3 import write_tiny_sd3
 from tests.support.whole import Wanted, Whole, open_whole, worst
 
@@ -31,36 +32,6 @@ TOLERANCE = 2
 REFERENCES = {False: StableDiffusion3Img2ImgPipeline, True: StableDiffusion3InpaintPipeline}
 """By whether they take a mask."""
 CELL = 8
-
-
-class FromPicture:
-    """A backend whose jobs begin from a picture."""
-
-    def __init__(self, backend: InferenceBackend, start: Start) -> None:
-        self._backend, self._start = backend, start
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._backend, name)
-
-    def denoise(self, job: DenoiseJob) -> AsyncGenerator[DenoiseEvent, None]:
-        return self._backend.denoise(replace(job, start=self._start))
-
-
-@dataclass(frozen=True)
-class Beginning:
-    """What is drawn, of which strength, and whether cells are kept."""
-
-    wanted: Wanted
-    strength: float
-    masked: bool
-
-    @property
-    def cells(self) -> tuple[int, int]:
-        return self.wanted.height // CELL, self.wanted.width // CELL
-
-    @property
-    def name(self) -> str:
-        return f"{self.wanted.name}, strength {self.strength:g}, {'inpainting' if self.masked else 'image to image'}"
 
 
 CASES = [
@@ -82,24 +53,17 @@ class Both:
     references: dict[bool, DiffusionPipeline]
 
     async def ours(self, case: Beginning) -> Pixels:
-        release = await self.whole.backend.release(self.whole.model.manifest.name)
-        pixels = np.array(picture_of(case.cells))[None]
-        latents = await self.whole.backend.encode_image(release, pixels, deterministic=False)
-        mask = mask_of(case.cells).numpy() if case.masked else None
-        start = Start(latents, case.strength, mask)
-        whole: Any = replace(self.whole, backend=FromPicture(self.whole.backend, start))  # type: ignore[arg-type]
-        drawn: Pixels = await whole.draw(case.wanted)
-        return drawn
+        cells = case.cells(CELL)
+        mask = mask_of(cells).numpy() if case.masked else None
+        return await draw_from(self.whole, case.wanted, np.array(picture_of(cells)), case.strength, mask)
 
     def theirs(self, case: Beginning) -> list[Image.Image]:
-        wanted, extra = case.wanted, {}
-        if case.masked:
-            pixels = np.kron(mask_of(case.cells).numpy(), np.full((CELL, CELL), 255)).astype(np.uint8)
-            extra = {"mask_image": Image.fromarray(pixels)}
+        wanted, picture = case.wanted, picture_of(case.cells(CELL))
+        extra = {"mask_image": mask_picture(mask_of(case.cells(CELL)).numpy(), CELL)} if case.masked else {}
         images: list[Image.Image] = self.references[case.masked](
             prompt=wanted.prompt,
             negative_prompt=wanted.negative,
-            image=picture_of(case.cells) if case.masked else [picture_of(case.cells)] * len(wanted.seeds),
+            image=picture if case.masked else [picture] * len(wanted.seeds),
             strength=case.strength,
             height=wanted.height,
             width=wanted.width,

@@ -54,6 +54,7 @@ def manifest_of(folder: Path) -> ModelManifest:
 def test_the_published_4b_model(folder: Path) -> None:
     manifest = manifest_of(folder)
     assert (manifest.family, manifest.latent.channels, manifest.latent.downscale) == ("flux2", 128, 16)
+    assert manifest.latent.mask_cell == 16
     assert (manifest.guidance, manifest.defaults.steps) == (GuidanceKind.NONE, 4)
     assert (manifest.size.multiple, manifest.size.default_width) == (16, 1024)
     assert manifest.noise.flow is not None and manifest.noise.flow.mu is MuRule.EMPIRICAL

@@ -49,6 +49,7 @@ def test_what_a_folder_says(folder: Path) -> None:
     manifest = _manifest(folder)
     assert (manifest.family, manifest.guidance) == ("qwen-image", GuidanceKind.RENORMALISED)
     assert (manifest.latent.channels, manifest.latent.downscale, manifest.latent.noise_patch) == (64, 16, 2)
+    assert manifest.latent.mask_cell == 8
     assert manifest.noise.flow == FlowRule(
         mu=MuRule.LINEAR, max_shift=0.9, max_tokens=8192, terminal=0.02, linear_sigmas=True
     )

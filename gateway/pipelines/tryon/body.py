@@ -1,5 +1,7 @@
 """What a parse says of a body: parts, box, hands, and what two parses of one person agree on."""
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
@@ -51,6 +53,15 @@ def hands(person: Parse) -> MaskPixels:
         near = (x - wrist_x) ** 2 + (y - wrist_y) ** 2 <= (_HAND * box.size.height) ** 2
         found |= beyond & near
     return found & labelled(person.labels, BodyPart.ARMS)
+
+
+def face(person: Parse) -> MaskPixels:
+    """Down to the neck's joint: some parsers call throat and chest face too, which a garment may cover or bare."""
+    found = labelled(person.labels, BodyPart.FACE)
+    _, neck, sure = person.joint(Joint.NECK)
+    if sure >= SURE:
+        found[max(0, math.ceil(neck)) :] = False
+    return found
 
 
 def unchanged(before: npt.NDArray[np.uint8], after: npt.NDArray[np.uint8]) -> MaskPixels:

@@ -98,9 +98,10 @@ def _depth(mask: MaskPixels) -> npt.NDArray[np.float64]:
 
 
 def _softened(kept: MaskPixels, window: Window) -> Weights:
-    """Weights of `inside`, with a soft border that lies within what is kept."""
-    inner = ndimage.gaussian_filter(ndimage.binary_erosion(kept).astype(np.float32), 0.7)
-    image = Image.fromarray(np.rint(inner * 255).astype(np.uint8))
+    """Weights of `inside`: 1 but for a soft border, which lies within what is kept."""
+    inner = ndimage.binary_erosion(kept)
+    soft = np.where(inner, 1.0, ndimage.gaussian_filter(inner.astype(np.float32), 0.7))
+    image = Image.fromarray(np.rint(soft * 255).astype(np.uint8))
     return window.from_model(np.asarray(image), Image.Resampling.BILINEAR).astype(np.float32) / 255
 
 

@@ -11,7 +11,7 @@ from gateway.domain.tryon_drawing import Rgb, TryOnDrawing, TryOnPoses
 from gateway.domain.tryon_errors import PoseError
 from gateway.pipelines.frame import Box, size_of
 from gateway.pipelines.together import together
-from gateway.pipelines.tryon.body import box_of, hands, unchanged
+from gateway.pipelines.tryon.body import box_of, face, hands, unchanged
 from gateway.pipelines.tryon.crop import Window, window_around
 from gateway.pipelines.tryon.parts import Drawing, Prepared, Stages, Wearer, Worn
 from gateway.pipelines.tryon.person import View, find_person, shows_person
@@ -120,6 +120,7 @@ class Round:
         prepared = drawing.prepared
         before = prepared.close.parse
         kept = hands(before) if drawing.scores is None else unchanged(before.labels, drawing.drawn.parse.labels)
+        kept = kept | face(before)
         return restore(prepared.wearer.photograph, drawing.drawn.pixels, prepared.region, self._command.merge, kept)
 
 
