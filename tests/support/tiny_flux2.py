@@ -60,7 +60,7 @@ def _transformer() -> Flux2Transformer2DModel:
     with torch.no_grad():
         for name, parameter in transformer.named_parameters():
             if "transformer_blocks." in name and parameter.dim() == 2:
-                parameter.mul_(8.0)
+                parameter.mul_(6.0)
     return transformer
 
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from families.tryon.parts import BodyPart
-from families.vision.joints import JOINTS, Joint
 from gateway.domain.vision import Parse
 from gateway.pipelines.tryon.body import face
 from wardrobe.world.keypoints import keypoints
@@ -26,11 +25,10 @@ def test_the_face_is_the_head_without_the_chest(scene: Scene) -> None:
     (head,) = (layer.pixels[..., 3] > 127 for layer in render(scene).layers if layer.name == "face")
     head &= parse.labels == BodyPart.FACE.label
     found = face(parse)
-    assert (found & head).sum() > 0.98 * head.sum()
-    assert (found & ~head).sum() < 0.02 * head.sum()
+    assert found[head].all()
+    assert (found & ~head).sum() < 0.05 * head.sum(), "more than a rim of the throat"
 
 
 def test_without_a_neck_it_is_all_that_the_parser_calls_face() -> None:
     parse = seen(next(scenes(5, held_out=True)), sure=0.0)
     assert np.array_equal(face(parse), parse.labels == BodyPart.FACE.label)
-    assert parse.joint(JOINTS[JOINTS.index(Joint.NECK)])[2] == 0
