@@ -15,6 +15,8 @@ from gateway.pipelines.tryon.poses import SURE
 
 GARMENTS = (BodyPart.TOP, BodyPart.BOTTOMS, BodyPart.DRESS)
 BODY = (BodyPart.HAIR, BodyPart.FACE, BodyPart.ARMS, BodyPart.LEGS, BodyPart.SHOES)
+_THROAT = 0.015
+"""Of the person's height, below the neck's joint: the chin is the face's also where the joint is found too high."""
 _HAND = 0.06
 """Of the person's height: the farthest that a hand reaches from its wrist."""
 
@@ -58,9 +60,10 @@ def hands(person: Parse) -> MaskPixels:
 def face(person: Parse) -> MaskPixels:
     """Down to the neck's joint: some parsers call throat and chest face too, which a garment may cover or bare."""
     found = labelled(person.labels, BodyPart.FACE)
+    box = person_box(person.labels)
     _, neck, sure = person.joint(Joint.NECK)
-    if sure >= SURE:
-        found[max(0, math.ceil(neck)) :] = False
+    if box is not None and sure >= SURE:
+        found[max(0, math.ceil(neck + _THROAT * box.size.height)) :] = False
     return found
 
 

@@ -26,7 +26,7 @@ def test_the_face_is_the_head_without_the_chest(scene: Scene) -> None:
     head &= parse.labels == BodyPart.FACE.label
     found = face(parse)
     assert found[head].all()
-    assert (found & ~head).sum() < 0.05 * head.sum(), "more than a rim of the throat"
+    assert (found & ~head).sum() < 0.1 * head.sum(), "more than a rim of the throat"
 
 
 def test_without_a_neck_it_is_all_that_the_parser_calls_face() -> None:
