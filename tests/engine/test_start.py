@@ -1,10 +1,7 @@
 """Pictures that begin from pictures are the very ones of diffusers' image-to-image and inpainting pipelines."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
-from types import ModuleType
 
 import numpy as np
 import pytest
@@ -25,42 +22,17 @@ from families.manifest import Component
 from families.schedulers import SchedulerName
 from tests.engine.conftest import SIDE, Recorder, request_of
 from tests.engine.test_parity import MODEL, SCHEDULERS, assert_same, pipeline_of
-
-PIXELS = 8
-"""A side of a latent cell of the tiny model."""
-
-
-def picture_of(size: tuple[int, int]) -> Image.Image:
-    """A picture with shapes and colours; `size` in latent cells."""
-    chance = np.random.default_rng(size[0] * 100 + size[1])
-    small = Image.fromarray(chance.integers(0, 256, (4, 5, 3), dtype=np.uint8))
-    return small.resize((size[1] * PIXELS, size[0] * PIXELS), Image.Resampling.BICUBIC)
-
-
-def mask_of(size: tuple[int, int]) -> torch.Tensor:
-    """A corner and a lone cell are drawn anew."""
-    mask = torch.zeros(size)
-    mask[: size[0] // 2, size[1] // 3 :] = 1
-    mask[-1, 0] = 1
-    return mask
+from tests.support.beginnings import CELL, mask_of, mask_picture, of_the_mode, picture_of
 
 
 @pytest.fixture(scope="module")
 def references(tiny: ModelSource) -> Iterator[dict[bool, DiffusionPipeline]]:
     """diffusers' pipelines by whether they take a mask."""
-    with of_the_mode(pipeline_stable_diffusion_img2img), of_the_mode(pipeline_stable_diffusion_inpaint):
+    with of_the_mode(pipeline_stable_diffusion_img2img, pipeline_stable_diffusion_inpaint):
         yield {
             False: beginning(StableDiffusionImg2ImgPipeline, tiny),
             True: beginning(StableDiffusionInpaintPipeline, tiny),
         }
-
-
-@contextmanager
-def of_the_mode(module: ModuleType) -> Iterator[None]:
-    """diffusers samples the posterior, which draws from the noise's generator too; the stack takes its mode."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "retrieve_latents", partial(module.retrieve_latents, sample_mode="argmax"))
-        yield
 
 
 def beginning(kind: type[DiffusionPipeline], source: ModelSource) -> DiffusionPipeline:
@@ -78,8 +50,7 @@ def reference(
     assert start is not None
     extra = {}
     if start.mask is not None:
-        pixels = np.kron(start.mask.numpy(), np.full((PIXELS, PIXELS), 255)).astype(np.uint8)
-        extra = {"mask_image": Image.fromarray(pixels), "height": picture.height, "width": picture.width}
+        extra = {"mask_image": mask_picture(start.mask.numpy()), "height": picture.height, "width": picture.width}
     output = pipe(
         prompt_embeds=context[1:],
         negative_prompt_embeds=context[:1],
@@ -128,7 +99,7 @@ CASES = [
 
 def name_of(case: tuple[str, float, float, tuple[int, int], tuple[int, ...]]) -> str:
     scheduler, strength, guidance, (height, width), seeds = case
-    size = f"{width * PIXELS}x{height * PIXELS}"
+    size = f"{width * CELL}x{height * CELL}"
     return f"{size}, {len(seeds)}, guidance {guidance:g}, {scheduler}, strength {strength:g}"
 
 
@@ -152,5 +123,5 @@ def test_pictures_from_pictures(
     seeds: tuple[int, ...],
 ) -> None:
     plain = request_of(seeds, steps=7, guidance=guidance, scheduler=scheduler, size=size)
-    request, picture = from_picture(tiny, plain, strength, mask_of(size) if masked else None)
+    request, picture = from_picture(tiny, plain, strength, torch.from_numpy(mask_of(size)) if masked else None)
     assert_same(ours(torch_engine, tiny, request), reference(references[masked], tiny, request, picture))

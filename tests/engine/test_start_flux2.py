@@ -14,19 +14,19 @@ from torch import Generator
 
 from families.catalog import load_source
 from gateway.domain.backend import Pixels
-from tests.engine.test_start import mask_of, picture_of
-from tests.support.beginnings import Beginning, draw_from, mask_picture
+from tests.support.beginnings import CELL, Beginning, Mask, draw_from, mask_of, mask_picture, picture_of
 from tests.support.tiny_flux2 import write_tiny_flux2
 from tests.support.whole import Wanted, Whole, open_whole, worst
 
 TOLERANCE = 2
 pytestmark = pytest.mark.parity("FLUX.2-klein", "Flux2KleinInpaintPipeline")
-CELL = 16
+PATCH = 2 * CELL
+"""Pixels along a side of a token, and of a mask's cell."""
 
 
 def picture_for(wanted: Wanted) -> Image.Image:
     """The one that is changed."""
-    return picture_of((wanted.height // 8, wanted.width // 8))
+    return picture_of((wanted.height // CELL, wanted.width // CELL))
 
 
 def referring(wanted: Wanted, *others: Image.Image) -> Wanted:
@@ -61,10 +61,10 @@ GUIDED = [
 ]
 
 
-def mask_for(case: Beginning) -> torch.Tensor:
+def mask_for(case: Beginning) -> Mask:
     """All is drawn anew where nothing is masked."""
-    cells = case.cells(CELL)
-    return mask_of(cells) if case.masked else torch.ones(cells)
+    cells = case.cells(PATCH)
+    return mask_of(cells) if case.masked else np.ones(cells, dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Both:
     pipeline: Flux2KleinInpaintPipeline
 
     async def ours(self, case: Beginning) -> Pixels:
-        mask = mask_for(case).numpy() if case.masked else None
+        mask = mask_for(case) if case.masked else None
         return await draw_from(self.whole, case.wanted, np.array(picture_for(case.wanted)), case.strength, mask)
 
     def theirs(self, case: Beginning) -> list[Image.Image]:
@@ -84,7 +84,7 @@ class Both:
             prompt=wanted.prompt,
             image=picture_for(wanted),
             image_reference=[Image.fromarray(pixels) for pixels in wanted.references[1:]] or None,
-            mask_image=mask_picture(mask_for(case).numpy(), CELL),
+            mask_image=mask_picture(mask_for(case), PATCH),
             strength=case.strength,
             num_inference_steps=wanted.steps,
             guidance_scale=wanted.guidance,
@@ -155,13 +155,13 @@ async def test_variations_without_references(distilled: Both, case: Beginning) -
 
 async def test_picture_mask_and_references_are_seen(distilled: Both) -> None:
     """Parity would hold as well if both sides ignored them."""
-    mask = mask_of(Beginning(SEVERAL, 0.6, masked=True).cells(CELL)).numpy()
+    mask = mask_of(Beginning(SEVERAL, 0.6, masked=True).cells(PATCH))
     picture = np.array(picture_for(SEVERAL))
     drawn = [
         (await draw_from(distilled.whole, wanted, pixels, 0.6, weights)).astype(int)
         for wanted, pixels, weights in (
             (SEVERAL, picture, mask),
-            (SEVERAL, 255 - picture, mask),
+            (SEVERAL, np.invert(picture), mask),
             (SEVERAL, picture, np.roll(mask, 1, axis=1)),
             (SEVERAL, picture, None),
             (replace(SEVERAL, references=SEVERAL.references[:1]), picture, mask),

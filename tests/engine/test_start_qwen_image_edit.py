@@ -13,14 +13,12 @@ from torch import Generator
 from families.catalog import load_source
 from gateway.domain.backend import Pixels
 from tests.engine.test_parity_qwen_image_edit import LATENT_AREA, Both, smaller
-from tests.engine.test_start import mask_of, of_the_mode, picture_of
-from tests.support.beginnings import Beginning, draw_from, mask_picture
+from tests.support.beginnings import CELL, Beginning, draw_from, mask_of, mask_picture, of_the_mode, picture_of
 from tests.support.tiny_qwen_image import write_tiny_qwen_image_edit
 from tests.support.whole import Wanted, open_whole, worst
 
 TOLERANCE = 2
 pytestmark = pytest.mark.parity("Qwen-Image-Edit", "QwenImageEditInpaintPipeline")
-CELL = 8
 
 
 def referring(wanted: Wanted) -> Wanted:
@@ -60,7 +58,7 @@ async def both(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Both]:
 
 
 async def ours(both: Both, case: Beginning) -> Pixels:
-    picture, mask = np.array(picture_for(case.wanted)), mask_of(case.cells(CELL)).numpy()
+    picture, mask = np.array(picture_for(case.wanted)), mask_of(case.cells())
     return await draw_from(both.whole, case.wanted, picture, case.strength, mask)
 
 
@@ -68,7 +66,7 @@ def theirs(both: Both, case: Beginning) -> list[Image.Image]:
     wanted = case.wanted
     images: list[Image.Image] = both.pipeline(
         image=picture_for(wanted),
-        mask_image=mask_picture(mask_of(case.cells(CELL)).numpy(), CELL),
+        mask_image=mask_picture(mask_of(case.cells())),
         prompt=wanted.prompt,
         negative_prompt=wanted.negative,
         true_cfg_scale=wanted.guidance,
@@ -87,14 +85,14 @@ async def test_edits_with_a_mask(both: Both, case: Beginning) -> None:
 
 async def test_picture_mask_and_reference_are_seen(both: Both) -> None:
     """Parity would hold as well if both sides ignored them."""
-    picture, mask = np.array(picture_for(WIDE)), mask_of(Beginning(WIDE, 0.6, masked=True).cells(CELL)).numpy()
+    picture, mask = np.array(picture_for(WIDE)), mask_of(Beginning(WIDE, 0.6, masked=True).cells())
     drawn = [
         (await draw_from(both.whole, wanted, pixels, 0.6, weights)).astype(int)
         for wanted, pixels, weights in (
             (WIDE, picture, mask),
-            (WIDE, 255 - picture, mask),
+            (WIDE, np.invert(picture), mask),
             (WIDE, picture, np.roll(mask, 1, axis=1)),
-            (replace(WIDE, references=(255 - picture,)), picture, mask),
+            (replace(WIDE, references=(np.invert(picture),)), picture, mask),
         )
     ]
     for other in drawn[1:]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from diffusers import DiffusionPipeline, Flux2KleinInpaintPipeline, QwenImageImg2ImgPipeline, QwenImageInpaintPipeline
 from diffusers.pipelines.qwenimage import pipeline_qwenimage_img2img, pipeline_qwenimage_inpaint
@@ -15,14 +16,16 @@ from export.verification.threads import torch_threads
 from families.catalog import load_source
 from gateway.adapters.inprocess import InProcessBackend
 from gateway.settings import BackendSettings
-from tests.engine.test_start import of_the_mode
 from tests.gateway.pictures import file_of, mask_of
 from tests.gateway.server import RunningGateway, serve
 from tests.gateway.test_edit_parity import FEATHER, PROMPT, TOLERANCE, ask, soft_picture
+from tests.support.beginnings import of_the_mode
 from tests.support.parity import measured
 from tests.support.published import publish
 from tests.support.tiny_flux2 import write_tiny_flux2
 from tests.support.tiny_qwen_image import write_tiny_qwen_image
+
+Pictures = npt.NDArray[np.int64]
 
 STEPS = 4
 SEEDS = (3, 4)
@@ -58,7 +61,7 @@ def gateway(folders: dict[str, Path]) -> Iterator[RunningGateway]:
         yield running
 
 
-def reference(kind: type[DiffusionPipeline], folder: Path, strength: float, **given: object) -> np.ndarray:
+def reference(kind: type[DiffusionPipeline], folder: Path, strength: float, **given: object) -> Pictures:
     pipeline = kind.from_pretrained(folder)
     pipeline.set_progress_bar_config(disable=True)
     images = pipeline(
@@ -69,7 +72,8 @@ def reference(kind: type[DiffusionPipeline], folder: Path, strength: float, **gi
         generator=[Generator().manual_seed(seed) for seed in SEEDS],
         **given,
     ).images
-    return np.stack([np.asarray(image) for image in images]).astype(int)
+    pictures: Pictures = np.stack([np.asarray(image) for image in images]).astype(int)
+    return pictures
 
 
 def white(box: tuple[int, int, int, int]) -> Image.Image:
@@ -78,9 +82,7 @@ def white(box: tuple[int, int, int, int]) -> Image.Image:
     return mask
 
 
-def assert_new_inside(
-    ours: np.ndarray, theirs: np.ndarray, picture: Image.Image, box: tuple[int, int, int, int]
-) -> None:
+def assert_new_inside(ours: Pictures, theirs: Pictures, picture: Image.Image, box: tuple[int, int, int, int]) -> None:
     """diffusers' inside of `box`, where nothing fades; the picture's own bytes outside of it."""
     left, top, right, bottom = box
     inner = (slice(None), slice(top + FEATHER, bottom - FEATHER), slice(left + FEATHER, right - FEATHER))

@@ -77,7 +77,10 @@ def tiny_transformer() -> QwenImageTransformer2DModel:
 
 
 def tiny_vae() -> AutoencoderKLQwenImage:
-    """Its norms' weights are random too: ones would hide a norm that is left out."""
+    """Its norms' weights are random too: ones would hide a norm that is left out.
+
+    Its encoder's last layer is large: as it is drawn, all pictures would have nearly the same latents.
+    """
     vae = AutoencoderKLQwenImage(
         base_dim=8,
         z_dim=CHANNELS,
@@ -90,6 +93,7 @@ def tiny_vae() -> AutoencoderKLQwenImage:
         for name, parameter in vae.named_parameters():
             if name.endswith("gamma"):
                 parameter.uniform_(0.5, 1.5)
+        vae.encoder.conv_out.weight.mul_(20.0)
     return vae
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from families.catalog import ModelSource
 from gateway.adapters.inprocess import InProcessBackend
@@ -118,7 +119,7 @@ async def open_whole(source: ModelSource, repository: Path) -> AsyncIterator[Who
         await backend.close()
 
 
-def worst(ours: Pixels, theirs: Sequence[np.ndarray]) -> int:
+def worst(ours: Pixels, theirs: Sequence[Image.Image] | Sequence[Pixels]) -> int:
     """The largest difference in any byte. The reference must not be flat: that would prove nothing."""
     reference = np.stack([np.asarray(picture) for picture in theirs])
     assert ours.shape == reference.shape and ours.dtype == reference.dtype == np.uint8
