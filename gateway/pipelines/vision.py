@@ -23,7 +23,8 @@ _Bytes = npt.NDArray[np.uint8]
 class VisionModels:
     """What looks at pictures of people and garments. A pose model's joints take the place of the parser's own.
 
-    Calls are deterministic: the same picture gives the same answer, alone and in a crowd.
+    `deterministic` calls share no batch: the same picture gives the same answer to the bit, alone and in a crowd.
+    Others are batched with whoever else asks, and may differ by rounding.
     """
 
     def __init__(
@@ -38,27 +39,29 @@ class VisionModels:
         self._pose = pose
         self._matting = matting
 
-    async def parse(self, pixels: Pixels) -> Parse:
+    async def parse(self, pixels: Pixels, *, deterministic: bool) -> Parse:
         """uint8 [height, width, 3]. Raises the BackendError family."""
         if self._pose is None:
-            answers = await self._look(self._parser, pixels)
+            answers = await self._look(self._parser, pixels, deterministic)
             labels = await asyncio.to_thread(_labels, answers, pixels)
             return Parse(labels, _keypoints(answers, pixels))
-        seen, posed = await asyncio.gather(self._look(self._parser, pixels), self._look(self._pose, pixels))
+        seen, posed = await asyncio.gather(
+            self._look(self._parser, pixels, deterministic), self._look(self._pose, pixels, deterministic)
+        )
         return Parse(await asyncio.to_thread(_labels, seen, pixels), _keypoints(posed, pixels))
 
-    async def alpha(self, pixels: Pixels) -> npt.NDArray[np.uint8] | None:
+    async def alpha(self, pixels: Pixels, *, deterministic: bool) -> npt.NDArray[np.uint8] | None:
         """How much of each pixel is the subject's, in 255ths, uint8 [height, width]; None where no model tells."""
         if self._matting is None:
             return None
-        answers = await self._look(self._matting, pixels)
+        answers = await self._look(self._matting, pixels, deterministic)
         plane = answers.arrays[ALPHA.name][0].astype(np.uint8, copy=False)
         return await asyncio.to_thread(_enlarged, plane, answers.fit, pixels.shape[0], pixels.shape[1])
 
-    async def _look(self, source: VisionSource, pixels: Pixels) -> "_Answers":
+    async def _look(self, source: VisionSource, pixels: Pixels, deterministic: bool) -> "_Answers":
         fit = source.manifest.size.fit(pixels.shape[0], pixels.shape[1])
         shown = await asyncio.to_thread(_fitted, pixels, fit)
-        tensors = await self._backend.look(source.name, shown[None], deterministic=True)
+        tensors = await self._backend.look(source.name, shown[None], deterministic=deterministic)
         return _Answers(fit, {tensor.name: tensor.array for tensor in tensors})
 
 

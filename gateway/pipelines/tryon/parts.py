@@ -16,13 +16,16 @@ from gateway.pipelines.tryon.sketches import Sketches
 
 
 class Parser(Protocol):
-    """Looks at pictures [height, width, 3]; `gateway.pipelines.vision.VisionModels` does."""
+    """Looks at pictures [height, width, 3]; `gateway.pipelines.vision.VisionModels` does.
 
-    async def parse(self, pixels: Rgb) -> Parse:
+    `deterministic`: the same answer to the bit, whoever else asks at the same time.
+    """
+
+    async def parse(self, pixels: Rgb, *, deterministic: bool) -> Parse:
         """Labels and joints in the picture's pixels."""
         ...
 
-    async def alpha(self, pixels: Rgb) -> Grey | None:
+    async def alpha(self, pixels: Rgb, *, deterministic: bool) -> Grey | None:
         """How much of each pixel is the subject's [height, width], in 255ths; None where no model tells."""
         ...
 

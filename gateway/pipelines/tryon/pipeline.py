@@ -112,8 +112,8 @@ class TryOnPipeline(TryOnRunner):
     async def _garments(self, command: TryOnCommand, loaded: Loaded) -> list[Garment]:
         garments = []
         for pixels, asked in zip(loaded.garments, command.garments, strict=True):
-            view = View(pixels, await self._parser.parse(pixels))
-            alpha = await self._parser.alpha(pixels)
+            view = View(pixels, await self._parser.parse(pixels, deterministic=command.deterministic))
+            alpha = await self._parser.alpha(pixels, deterministic=command.deterministic)
             garments.append(await asyncio.to_thread(find_garment, view, asked, alpha))
         _check_together(garments, command.garments[-1].picture.field)
         return garments

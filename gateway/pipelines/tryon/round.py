@@ -68,7 +68,7 @@ class Round:
             return await together(*(asyncio.to_thread(self._restored, drawing) for drawing in drawings))
 
     async def _view(self, pixels: Rgb) -> View:
-        return View(pixels, await self._stages.parser.parse(pixels))
+        return View(pixels, await self._stages.parser.parse(pixels, deterministic=self._command.deterministic))
 
     async def _closer(self, view: View, worn: Worn) -> _Close:
         """The window at the drawing's size, parsed there: before and after are seen alike."""

@@ -35,7 +35,8 @@ class Verdict:
         drawings: list[Drawing] = []
         with self._stages.course.stage(TryOnStage.SCORE):
             for each, of_each in zip(prepared, pixels, strict=True):
-                drawings.extend(await self._judged(each, await self._seen(of_each), each.wearer.seeds))
+                seen = await self._seen(of_each, each.asked.deterministic)
+                drawings.extend(await self._judged(each, seen, each.wearer.seeds))
         if self._plan.refine:
             with self._stages.course.stage(TryOnStage.REFINE):
                 drawings = [
@@ -45,8 +46,9 @@ class Verdict:
                 ]
         return sorted(drawings, key=_best_first)
 
-    async def _seen(self, pixels: Sequence[Rgb] | Pixels) -> list[Drawn]:
-        parses = await together(*(self._stages.parser.parse(drawn) for drawn in pixels))
+    async def _seen(self, pixels: Pixels, deterministic: bool) -> list[Drawn]:
+        parser = self._stages.parser
+        parses = await together(*(parser.parse(drawn, deterministic=deterministic) for drawn in pixels))
         return [Drawn(*pair) for pair in zip(pixels, parses, strict=True)]
 
     async def _judged(self, prepared: Prepared, drawn: Sequence[Drawn], seeds: Sequence[int]) -> list[Drawing]:
@@ -66,7 +68,7 @@ class Verdict:
         best = min(drawings, key=_best_first)
         middle = await asyncio.to_thread(_middle, [drawing.drawn.pixels for drawing in drawings])
         asked = replace(prepared.asked, seeds=(best.seed,), previews=0, draft=Draft(middle, self._strength))
-        (more,) = await self._seen(await self._stages.drawer.draw(asked, None))
+        (more,) = await self._seen(await self._stages.drawer.draw(asked, None), asked.deterministic)
         drawn = [*(drawing.drawn for drawing in drawings), more]
         judged = await self._judged(prepared, drawn, [*(drawing.seed for drawing in drawings), best.seed])
         return [*judged[:-1], replace(judged[-1], refined=True)]

@@ -67,7 +67,7 @@ class KnowingParser:
     def learn(self, pixels: Rgb, parse: Parse) -> None:
         self._known.append((_thumbnail(pixels), parse))
 
-    async def parse(self, pixels: Rgb) -> Parse:
+    async def parse(self, pixels: Rgb, *, deterministic: bool) -> Parse:
         self.calls += 1
         await asyncio.sleep(0)
         small = _thumbnail(pixels)
@@ -77,7 +77,7 @@ class KnowingParser:
         scale = (width / parse.labels.shape[1], height / parse.labels.shape[0], 1)
         return Parse(labels, (parse.keypoints * np.array(scale)).astype(np.float32))
 
-    async def alpha(self, pixels: Rgb) -> None:
+    async def alpha(self, pixels: Rgb, *, deterministic: bool) -> None:
         return None
 
 
