@@ -58,8 +58,11 @@ def hands(person: Parse) -> MaskPixels:
 
 
 def face(person: Parse) -> MaskPixels:
-    """Down to the neck's joint: some parsers call throat and chest face too, which a garment may cover or bare."""
-    found = labelled(person.labels, BodyPart.FACE)
+    """Down to the neck's joint: some parsers call throat and chest face too, which a garment may cover or bare.
+
+    With a rim of one pixel, by which a parser may be wrong.
+    """
+    found: MaskPixels = ndimage.binary_dilation(labelled(person.labels, BodyPart.FACE))
     box = person_box(person.labels)
     _, neck, sure = person.joint(Joint.NECK)
     if box is not None and sure >= SURE:
