@@ -20,6 +20,7 @@ GARMENTS: tuple[Garment, ...] = (
     Bottoms(BottomsKind.TROUSERS, Colour.GREEN, Pattern.STRIPED),
 )
 _SEED = 7
+_PLURAL = (BottomsKind.TROUSERS, BottomsKind.SHORTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,9 @@ class DemoTryOn:
     def row(self) -> tuple[str, tuple[Image.Image, ...]]:
         """Of the contact sheet."""
         garment = self.garment
-        text = f"try-on: a {garment.colour} {garment.pattern} {garment.kind} as it lies, then worn: fast, premium"
-        return text, (self.person, self.laid_flat, self.fast, self.premium)
+        what = f"{garment.colour} {garment.pattern} {garment.kind}"
+        lying = f"{what} as they lie" if garment.kind in _PLURAL else f"a {what} as it lies"
+        return f"try-on: {lying}, then worn: fast, premium", (self.person, self.laid_flat, self.fast, self.premium)
 
 
 class _Picture(BaseModel):
