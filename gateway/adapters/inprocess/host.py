@@ -74,6 +74,8 @@ class InProcessHost:
         """The backend closes its models."""
 
     def _load(self, unit: Unit) -> None:
+        # What is garbage already would else be freed while the component is measured, and hide what it takes.
+        gc.collect()
         give_back()
         begin_peak()
         self._before = own_bytes() if self._gpu is None else gpu_used_bytes(self._gpu)
