@@ -12,6 +12,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from wardrobe.training import tokenizer as bpe
 from wardrobe.training.models import build_scheduler, build_text_encoder, build_unet, build_vae
+from wardrobe.training.release import forget_origin, put_in_place
 from wardrobe.training.runtime import load_checkpoint, runtime_folder
 
 log = logging.getLogger(__name__)
@@ -51,25 +52,10 @@ def export(
     build_scheduler().save_pretrained(partial / "scheduler")
     for name, model in (("text_encoder", text_encoder), ("unet", unet), ("vae", vae)):
         model.to(dtype=torch.float16, memory_format=torch.contiguous_format).save_pretrained(partial / name)
-        _forget_origin(partial / name / "config.json")
+        forget_origin(partial / name / "config.json")
     (partial / "model_index.json").write_text(json.dumps(_INDEX, indent=2) + "\n", encoding="utf-8")
     (partial / "triptych.json").write_text(json.dumps(_CARD, indent=2) + "\n", encoding="utf-8")
-    files = [path for path in partial.rglob("*") if path.is_file()]
-    for path in files:
-        path.chmod(0o644)  # safetensors creates files that only their owner reads
-    size = sum(path.stat().st_size for path in files)
-    if size > SIZE_LIMIT:
-        raise ValueError(f"the export takes {size} bytes, the limit is {SIZE_LIMIT}")
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
-    return size
-
-
-def _forget_origin(path: Path) -> None:
-    """Drop the folder a model was loaded from: it means nothing to others."""
-    config = json.loads(path.read_text(encoding="utf-8"))
-    config.pop("_name_or_path", None)
-    path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    return put_in_place(partial, folder, SIZE_LIMIT)
 
 
 def main() -> None:

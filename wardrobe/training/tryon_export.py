@@ -11,6 +11,7 @@ from diffusers import UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 
 from wardrobe.training.models import build_scheduler
+from wardrobe.training.release import forget_origin, put_in_place
 from wardrobe.training.runtime import load_checkpoint, runtime_folder
 from wardrobe.training.tryon_decoder import CHECKPOINT as DECODER_CHECKPOINT
 from wardrobe.training.tryon_model import WARDROBE
@@ -48,29 +49,14 @@ def export(folder: Path, unet: UNet2DConditionModel, decoder: dict[str, torch.Te
     shutil.rmtree(partial, ignore_errors=True)
     build_scheduler().save_pretrained(partial / "scheduler")
     unet.to(dtype=torch.float16, memory_format=torch.contiguous_format).save_pretrained(partial / "unet")
-    _forget_origin(partial / "unet" / "config.json")
+    forget_origin(partial / "unet" / "config.json")
     vae: str | dict[str, str] = _SHARED_VAE
     if decoder is not None:
         vae = {"folder": _SHARED_VAE, "overlay": DECODER_FILE}
         save_file({name: tensor.half().contiguous() for name, tensor in decoder.items()}, partial / DECODER_FILE)
     for name, content in (("model_index.json", _INDEX), ("triptych.json", {**_CARD, "parts": {"vae": vae}})):
         (partial / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    files = [path for path in partial.rglob("*") if path.is_file()]
-    for path in files:
-        path.chmod(0o644)  # safetensors creates files that only their owner reads
-    size = sum(path.stat().st_size for path in files)
-    if size > SIZE_LIMIT:
-        raise ValueError(f"the export takes {size} bytes, the limit is {SIZE_LIMIT}")
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
-    return size
-
-
-def _forget_origin(path: Path) -> None:
-    """Drop the folder a model was loaded from: it means nothing to others."""
-    config = json.loads(path.read_text(encoding="utf-8"))
-    config.pop("_name_or_path", None)
-    path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    return put_in_place(partial, folder, SIZE_LIMIT)
 
 
 def fitted_decoder(runtime: Path) -> dict[str, torch.Tensor] | None:
