@@ -1,8 +1,10 @@
 """How many of its steps a request does that begins from a picture."""
 
+import math
+
 from families.manifest import Prediction
 
-# A strength crosses Triton's wire as a 32-bit number; beyond these digits it is no longer what the user said.
+# A share of steps crosses Triton's wire as a 32-bit number; beyond these digits it is no longer what the user said.
 _DIGITS = 6
 
 
@@ -13,3 +15,8 @@ def steps_done(prediction: Prediction, steps: int, strength: float) -> int:
     """
     part = steps * round(strength, _DIGITS)
     return steps - int(steps - part) if prediction is Prediction.FLOW else int(part)
+
+
+def share_of_steps(part: int, steps: int) -> float:
+    """`part` of `steps` as a share that crosses the wire without losing its last step to rounding."""
+    return math.ceil(10**_DIGITS * part / steps) / 10**_DIGITS

@@ -1,11 +1,11 @@
 """The generate stage: a person, a mask and a garment become pictures of the person wearing it."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from families.manifest import Component, ModelManifest
+from families.strength import share_of_steps
 from families.try_on_planes import beside, of_person, try_on_conditions
 from families.try_on_rule import TryOnRule
 from gateway.domain.backend import (
@@ -29,9 +29,6 @@ from gateway.pipelines.models import ModelLibrary, ServedModel
 from gateway.pipelines.previews import Previews
 from gateway.pipelines.sampling import Sampling
 from gateway.pipelines.try_on_conditions import hidden, planes
-
-_DIGITS = 1e6
-"""Shares of steps cross the wire as 32-bit numbers, of which so much is kept."""
 
 
 class _FirstTold:
@@ -187,5 +184,4 @@ def _check(drawing: TryOnDrawing, manifest: ModelManifest) -> None:
 
 def _guided_share(steps: int, unguided: int) -> float:
     """The share of the steps that goes with guidance, never rounded below its last step."""
-    guided = max(0, steps - unguided)
-    return min(1.0, math.ceil(_DIGITS * guided / steps) / _DIGITS)
+    return share_of_steps(max(0, steps - unguided), steps)

@@ -1,12 +1,12 @@
 """Which of the drawings is best; and one more, gone over again from what they have in common."""
 
 import asyncio
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from families.strength import share_of_steps
 from gateway.domain.backend import Pixels
 from gateway.domain.tryon import TryOnStage
 from gateway.domain.tryon_drawing import Draft, Rgb
@@ -18,8 +18,6 @@ from gateway.pipelines.tryon.score import Drawn, Scene, judge
 REFINE_STRENGTH = 0.25
 """Of the refine pass: enough to sharpen what the middle of several drawings blurs, too little to leave it. Measured on
 held-out pairs, SSIM over the garment: best of four 0.68, refined at 0.3 0.71, at 0.5 0.69."""
-_DIGITS = 1e6
-"""Shares of steps cross the wire as 32-bit numbers, of which so much is kept."""
 
 
 class Verdict:
@@ -61,7 +59,7 @@ class Verdict:
     @property
     def _strength(self) -> float:
         """At least one step: a quarter of three must not come out as none."""
-        return max(REFINE_STRENGTH, math.ceil(_DIGITS / self._plan.steps) / _DIGITS)
+        return max(REFINE_STRENGTH, share_of_steps(1, self._plan.steps))
 
     async def _refined(self, prepared: Prepared, drawings: Sequence[Drawing]) -> list[Drawing]:
         """With one more, which begins from the middle of all and takes the best one's noise; all judged anew."""
