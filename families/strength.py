@@ -19,4 +19,5 @@ def steps_done(prediction: Prediction, steps: int, strength: float) -> int:
 
 def share_of_steps(part: int, steps: int) -> float:
     """`part` of `steps` as a share that crosses the wire without losing its last step to rounding."""
-    return math.ceil(10**_DIGITS * part / steps) / 10**_DIGITS
+    kept = 10.0**_DIGITS
+    return math.ceil(kept * part / steps) / kept
