@@ -68,12 +68,10 @@ class ProgressWriter(JobProgress):
             await self._task
 
     async def stop(self) -> None:
-        """End without what is left. A write under way is waited for: cut off, it may keep SQLite locked."""
-        self._waiting.clear()
-        self._over.set()
-        self._news.set()
+        """End now."""
         if self._task is not None:
-            await asyncio.wait({self._task})
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
 
     def stage(self, name: str) -> None:
         """See JobProgress."""

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from gateway.domain.errors import BackendError, Draining, GatewayError, JobInterrupted, StoreUnavailable, Unexpected
 from gateway.domain.jobs import JobFailure, JobStatus
 from gateway.domain.telemetry import JobTelemetry
-from gateway.pipelines.jobs.bell import Bell, rung
+from gateway.pipelines.jobs.bell import Bell
 from gateway.pipelines.jobs.handler import JobHandler, TakenJob, read_order
 from gateway.pipelines.jobs.inputs import JobInputs, WrittenOrder
 from gateway.pipelines.jobs.kept_files import KeptFiles
@@ -59,7 +59,6 @@ class JobWork:
             workshop.sharing, workshop.pictures, claimed.base_url, lifetime=workshop.limits.result_ttl
         )
         self._lost = asyncio.Event()
-        self._over = asyncio.Event()
 
     async def run(self) -> None:
         """Returns when the job has ended, was put back into the queue, or is no longer ours.
@@ -85,10 +84,7 @@ class JobWork:
                 await self._files.discard()
             raise
         finally:
-            # A renewal that is cut off may keep SQLite locked.
-            self._over.set()
-            await asyncio.wait({keeping})
-            await _end(lost)
+            await _end(keeping, lost)
             self._shop.bell.ring(self._job.id)
 
     async def _work(self) -> BaseModel:
@@ -156,7 +152,8 @@ class JobWork:
     async def _keep_lease(self) -> None:
         """Say that we are alive; find out when the job is no longer ours."""
         limits = self._shop.limits
-        while not await rung(self._over, min(1.0, limits.lease / 3)):
+        while True:
+            await asyncio.sleep(min(1.0, limits.lease / 3))
             try:
                 if not await self._shop.leases.renew(self._claimed.lease, time.time() + limits.lease):
                     self._lost.set()
