@@ -194,6 +194,23 @@ class ReferenceRule:
     multiple: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class LayerRule:
+    """A model that takes one picture, RGBA, apart. Its latents are frames of one size, one above the other: first the
+    picture as a whole, which nobody is handed, then the layers from the bottom to the top.
+
+    The picture is scaled to about one of the `resolutions` squared, sides rounded to `multiple`. `usual`: how many
+    layers where a request leaves it open. `names`: those of the layers, bottom to top, for every count that has names.
+    """
+
+    minimum: int = 2
+    maximum: int = 10
+    usual: int = 4
+    resolutions: tuple[int, ...] = (640, 1024)
+    multiple: int = 32
+    names: tuple[tuple[str, ...], ...] = ()
+
+
 REFERENCE = "reference"
 """The denoiser's condition [reference_length, channels]: latent cells of every reference picture, row by row."""
 
@@ -226,6 +243,8 @@ class ModelManifest:
     """An empty negative prompt means conditions of zeros, not the empty text's."""
     try_on: TryOnRule | None = None
     """The model dresses people: it takes a person and a garment."""
+    layers: LayerRule | None = None
+    """The model takes pictures apart: its one reference is the picture, as large as each of its frames."""
 
     def signature(self, component: Component) -> ComponentSignature:
         """The signature of one component."""
