@@ -9,7 +9,7 @@ from starlette.responses import Response
 from gateway.api.disconnect import run_while_connected
 from gateway.api.error_docs import errors
 from gateway.api.event_schemas import event_stream
-from gateway.api.files import base_url, share_picture
+from gateway.api.files import base_url, share_file
 from gateway.api.generation_answer import answer_facts, whole_answer
 from gateway.api.generation_job import generation_job
 from gateway.api.generation_response import ImageData
@@ -45,7 +45,7 @@ async def answer_pictures(
         return await accept_job(request, services, generation_job(body, command, base_url(services, request)))
 
     async def link(picture: Picture) -> str:
-        return await share_picture(services, request, picture.data, command.encoding.format)
+        return await share_file(services, request, picture.data, command.encoding.format.file_type)
 
     facts = answer_facts(body)
     if stream is not None:

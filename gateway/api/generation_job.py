@@ -36,7 +36,7 @@ class GenerationJobs(JobHandler):
         generated = await self._pipeline.run(command, _Told(progress, file_format))
         progress.stage("store")
         data = [
-            ImageData(url=await files.keep(picture.data, file_format), seed=picture.seed)
+            ImageData(url=await files.keep(picture.data, file_format.file_type), seed=picture.seed)
             for picture in generated.pictures
         ]
         return whole_answer(generated, file_format, stored.facts, data)

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from gateway.api.disconnect import run_while_connected
 from gateway.api.error_docs import errors
-from gateway.api.files import base_url, share_picture
+from gateway.api.files import base_url, share_file
 from gateway.api.generation_command import first_seed_of
 from gateway.api.jobs import ACCEPTED, accept_job
 from gateway.api.services import Services, services_of
@@ -19,7 +19,7 @@ from gateway.api.tryon_problems import told_as_tryon
 from gateway.api.tryon_response import TRYON_EVENTS, TryOnResponse, whole_answer
 from gateway.api.tryon_schema import TRYON_BODY
 from gateway.api.tryon_stream import TryOnStream
-from gateway.domain.pictures import PictureFormat
+from gateway.domain.files import FileType
 from gateway.domain.tryon import TryOnListener, TryOnMode
 
 router = APIRouter()
@@ -78,8 +78,8 @@ async def _answer(request: Request, services: Services, plan: TryOnPlan) -> Resp
     """Hanging up ends the work, fetching included."""
     seed = first_seed_of(plan.body.seed, services.defaults.seed)
 
-    async def keep(data: bytes, file_format: PictureFormat) -> str:
-        return await share_picture(services, request, data, file_format)
+    async def keep(data: bytes, file_type: FileType) -> str:
+        return await share_file(services, request, data, file_type)
 
     async def run(listener: TryOnListener | None) -> TryOnResponse:
         async with opened(plan.pictures, services.fetcher) as files:

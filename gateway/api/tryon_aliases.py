@@ -1,11 +1,10 @@
 """Names that other try-on services have for the same things: Kling's, Vertex's and Nova Canvas's."""
 
-import json
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
-from pydantic_core import PydanticCustomError
 
+from gateway.api.given_body import json_object
 from gateway.api.problems import StrictBody
 
 GarmentClass = Literal[
@@ -29,16 +28,6 @@ GarmentClass = Literal[
     "OTHER_FOOTWEAR",
 ]
 Exclusion = Literal["ON", "OFF", "DEFAULT"]
-
-
-def _from_text(value: Any) -> Any:
-    """The text of a form's field as the JSON that it must be."""
-    if isinstance(value, str):
-        try:
-            return json.loads(value)
-        except (ValueError, RecursionError) as error:
-            raise PydanticCustomError("invalid_value", "must be a JSON object") from error
-    return value
 
 
 def _picture_text(value: Any) -> Any:
@@ -111,7 +100,7 @@ class ServiceAliases(StrictBody):
     ] = None
     output_options: Annotated[
         OutputOptions | None,
-        BeforeValidator(_from_text),
+        BeforeValidator(json_object),
         Field(alias="outputOptions", description="Vertex's words for `output_format` and `output_compression`."),
     ] = None
     source_image: Annotated[str | None, Field(alias="sourceImage", description="Nova's word for `model_image`.")] = None
@@ -140,7 +129,7 @@ class ServiceAliases(StrictBody):
     ] = None
     mask_exclusions: Annotated[
         MaskExclusions | None,
-        BeforeValidator(_from_text),
+        BeforeValidator(json_object),
         Field(alias="maskExclusions", description="Nova's word for `preserve`."),
     ] = None
     nova_merge_style: Annotated[

@@ -1,21 +1,13 @@
 """One value where a thing has several names: names may repeat each other, and must not contradict."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
+from gateway.api.picture_sources import PictureReference
 from gateway.domain.edits import PictureFile
 from gateway.domain.tryon_errors import InputValidationError
 
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class PictureReference:
-    """A picture as a request has it: a file that came with it, or a text (link, data URI, base64). `field` as sent."""
-
-    field: str
-    source: str | PictureFile
 
 
 def agreed(thing: str, given: Mapping[str, _T | None]) -> _T | None:

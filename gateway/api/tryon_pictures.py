@@ -6,8 +6,7 @@ from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from gateway.adapters.fetch import PictureFetcher
-from gateway.api.inline_picture import decode_picture, is_inline
-from gateway.api.tryon_merge import PictureReference
+from gateway.api.picture_sources import open_picture
 from gateway.api.tryon_sources import TryOnPictures
 from gateway.domain.edits import PictureFile
 
@@ -27,21 +26,9 @@ async def opened(pictures: TryOnPictures, fetcher: PictureFetcher) -> AsyncItera
     with ExitStack() as stack:
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(_open(each, fetcher, stack)) for each in pictures.all()]
+                tasks = [group.create_task(open_picture(each, fetcher, stack)) for each in pictures.all()]
         except ExceptionGroup as error:
             raise error.exceptions[0] from None
         files = [task.result() for task in tasks]
         mask = files.pop() if pictures.mask else None
         yield TryOnFiles(files[0], tuple(files[1:]), mask)
-
-
-async def _open(reference: PictureReference, fetcher: PictureFetcher, stack: ExitStack) -> PictureFile:
-    source = reference.source
-    if isinstance(source, PictureFile):
-        return source
-    if is_inline(source):
-        picture = await asyncio.to_thread(decode_picture, source, reference.field)
-    else:
-        picture = await fetcher.fetch(source, reference.field)
-    stack.callback(picture.file.close)
-    return picture

@@ -9,10 +9,11 @@ from pydantic import BaseModel, Field
 
 from gateway.api.generation_response import Usage, whole_usage
 from gateway.api.tryon_wish import Showing
+from gateway.domain.files import FileType
 from gateway.domain.pictures import PictureFormat
 from gateway.domain.tryon import GarmentCategory, StagePicture, TriedOn, TryOnMode, TryOnResult, TryOnScores, TryOnStage
 
-Keep = Callable[[bytes, PictureFormat], Awaitable[str]]
+Keep = Callable[[bytes, FileType], Awaitable[str]]
 """Stores a picture and returns the link to it."""
 
 _SCORE = "0 to 1, 1 is best."
@@ -133,14 +134,14 @@ async def whole_answer(
 ) -> TryOnResponse:
     """`keep` is asked where links are wanted. Raises StoreUnavailable."""
 
-    async def place(data: bytes, file_format: PictureFormat) -> _Place:
+    async def place(data: bytes, file_type: FileType) -> _Place:
         if showing.inline:
             return _Place(b64_json=base64.b64encode(data).decode(), url=None)
-        return _Place(b64_json=None, url=await keep(data, file_format))
+        return _Place(b64_json=None, url=await keep(data, file_type))
 
     return TryOnResponse(
         created=int(time.time()),
-        data=[_image(tried, await place(tried.picture.data, output)) for tried in result.pictures],
+        data=[_image(tried, await place(tried.picture.data, output.file_type)) for tried in result.pictures],
         model=result.model,
         mode=mode,
         category=result.categories[0],
@@ -160,7 +161,7 @@ async def whole_answer(
             Intermediate(name=picture.name, b64_json=kept.b64_json, url=kept.url)
             for picture in result.intermediates
             if _is_shown(picture, showing)
-            for kept in [await place(picture.data, PictureFormat.PNG)]
+            for kept in [await place(picture.data, FileType.PNG)]
         ]
         or None,
         timings=[StageSeconds(stage=timing.stage, seconds=timing.seconds) for timing in result.timings],

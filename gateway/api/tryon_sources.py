@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gateway.api.tryon_merge import PictureReference, agreed, agreed_pictures, only, picture_lists
+from gateway.api.picture_sources import PictureReference
+from gateway.api.tryon_merge import agreed, agreed_pictures, only, picture_lists
 from gateway.api.tryon_request import TryOnRequest
 from gateway.domain.edits import PictureFile
 from gateway.domain.tryon import MOST_GARMENTS, MaskPolarity

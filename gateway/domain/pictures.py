@@ -6,6 +6,7 @@ from typing import Protocol
 
 from gateway.domain.backend import Lora
 from gateway.domain.edits import Edit
+from gateway.domain.files import FileType
 
 
 class PictureFormat(StrEnum):
@@ -16,9 +17,9 @@ class PictureFormat(StrEnum):
     WEBP = "webp"
 
     @property
-    def media_type(self) -> str:
-        """As in Content-Type."""
-        return f"image/{self.value}"
+    def file_type(self) -> FileType:
+        """Under which a picture is kept."""
+        return FileType(self.value)
 
 
 @dataclass(frozen=True, slots=True)

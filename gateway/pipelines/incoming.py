@@ -5,8 +5,10 @@ Where they come from is the caller's business: a file is all that is asked for.
 
 import asyncio
 import io
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +16,7 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from gateway.domain.edits import PictureFile
 from gateway.domain.errors import GatewayError, InvalidRequest
+from gateway.domain.layers import Sheet
 
 _FORMATS = ("PNG", "JPEG", "WEBP")
 _SIXTEEN_BITS = frozenset({"I;16", "I;16L", "I;16B", "I;16N"})
@@ -21,6 +24,7 @@ _MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"})
 _THREADS = 2
 """A picture of 50 megapixels takes up to 600 MB while it is decoded: never many at once."""
 
+_Read = TypeVar("_Read")
 Channel = npt.NDArray[np.uint8]
 """[height, width]."""
 
@@ -45,6 +49,11 @@ class PictureReader:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, read_picture, picture, self._max_pixels)
 
+    async def read_sheet(self, picture: PictureFile) -> Sheet:
+        """With its alpha, colours straight. Raises InvalidRequest naming the field."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, read_sheet, picture, self._max_pixels)
+
     def close(self) -> None:
         """Let running work end and free the threads."""
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -52,11 +61,21 @@ class PictureReader:
 
 def read_picture(picture: PictureFile, max_pixels: int) -> IncomingPicture:
     """Raises InvalidRequest naming the field. A picture of more than `max_pixels` is refused by its header alone."""
+    return _decoded(picture, max_pixels, _split)
+
+
+def read_sheet(picture: PictureFile, max_pixels: int) -> Sheet:
+    """As `read_picture`, as RGBA: opaque where the file has no transparency."""
+    return _decoded(picture, max_pixels, lambda image: np.array(image.convert("RGBA")))
+
+
+def _decoded(picture: PictureFile, max_pixels: int, read: Callable[[Image.Image], _Read]) -> _Read:
+    """`read` gets the picture upright, RGB or RGBA."""
     try:
         with Image.open(picture.file, formats=_FORMATS) as image:
             _check(image, picture.field, max_pixels)
             image.load()
-            return _split(_srgb(ImageOps.exif_transpose(image), picture.field))
+            return read(_srgb(ImageOps.exif_transpose(image), picture.field))
     except (GatewayError, MemoryError):
         raise
     except Image.DecompressionBombError as error:

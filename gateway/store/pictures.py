@@ -1,14 +1,14 @@
-"""Finished pictures as objects, each kept for its own time."""
+"""Finished pictures, and files of several, as objects, each kept for its own time."""
 
 import re
 import secrets
 import time
 
 from gateway.domain.errors import PictureNotFound
-from gateway.domain.pictures import PictureFormat
+from gateway.domain.files import FileType
 from gateway.store.objects import ObjectStore
 
-_NAME = re.compile(r"([0-9a-f]{8,12})-[A-Za-z0-9_-]{32}\.(png|jpeg|webp)")
+_NAME = re.compile(rf"([0-9a-f]{{8,12}})-[A-Za-z0-9_-]{{32}}\.({'|'.join(FileType)})")
 
 
 class PictureStore:
@@ -17,9 +17,9 @@ class PictureStore:
     def __init__(self, objects: ObjectStore) -> None:
         self._objects = objects
 
-    async def put(self, data: bytes, file_format: PictureFormat, expires: int) -> str:
+    async def put(self, data: bytes, file_type: FileType, expires: int) -> str:
         """Keep a picture until then (Unix time in seconds); returns its name. Raises StoreUnavailable."""
-        name = f"{expires:08x}-{secrets.token_urlsafe(24)}.{file_format.value}"
+        name = f"{expires:08x}-{secrets.token_urlsafe(24)}.{file_type.value}"
         await self._objects.put(name, data)
         return name
 
@@ -42,9 +42,9 @@ class PictureStore:
         return len(stale)
 
 
-def picture_format(name: str) -> PictureFormat:
-    """The format that a stored picture's name tells. Raises ValueError for other names."""
-    return PictureFormat(name.rpartition(".")[2])
+def file_type_of(name: str) -> FileType:
+    """The type that a stored file's name tells. Raises ValueError for other names."""
+    return FileType(name.rpartition(".")[2])
 
 
 def _expiry(key: str) -> float:

@@ -3,7 +3,7 @@
 import math
 import time
 
-from gateway.domain.pictures import PictureFormat
+from gateway.domain.files import FileType
 from gateway.store.pictures import PictureStore
 from gateway.store.signing import UrlSigner
 
@@ -19,15 +19,13 @@ class PictureSharing:
         self._pictures = pictures
         self._signer = signer
 
-    async def share(self, data: bytes, file_format: PictureFormat, base_url: str, lifetime_seconds: float) -> str:
+    async def share(self, data: bytes, file_type: FileType, base_url: str, lifetime_seconds: float) -> str:
         """An absolute link. Raises StoreUnavailable."""
-        return (await self.keep(data, file_format, base_url, lifetime_seconds))[1]
+        return (await self.keep(data, file_type, base_url, lifetime_seconds))[1]
 
-    async def keep(
-        self, data: bytes, file_format: PictureFormat, base_url: str, lifetime_seconds: float
-    ) -> tuple[str, str]:
+    async def keep(self, data: bytes, file_type: FileType, base_url: str, lifetime_seconds: float) -> tuple[str, str]:
         """The picture's name too, for those who may want to delete it early."""
         expires = math.ceil(time.time() + lifetime_seconds)
-        name = await self._pictures.put(data, file_format, expires + _MARGIN)
+        name = await self._pictures.put(data, file_type, expires + _MARGIN)
         link = self._signer.sign(name, expires)
         return name, f"{base_url}{FILES_PATH}/{link.name}?expires={link.expires}&signature={link.signature}"

@@ -15,7 +15,7 @@ from PIL import Image, ImageCms, ImageOps
 
 from gateway.domain.edits import PictureFile
 from gateway.domain.errors import InvalidRequest
-from gateway.pipelines.incoming import IncomingPicture, PictureReader, read_picture
+from gateway.pipelines.incoming import IncomingPicture, PictureReader, read_picture, read_sheet
 from tests.gateway.pictures import file_of, noise_picture
 
 MOST = 1_000_000
@@ -78,6 +78,10 @@ def test_a_kind_of_picture_is_what_pillow_makes_of_it(kind: str) -> None:
     file = ORDINARY[kind]()
     picture = read(file)
     assert np.array_equal(picture.pixels, by_pillow(file))
+    file.seek(0)
+    sheet = read_sheet(PictureFile("image", file), MOST)
+    with Image.open(io.BytesIO(file.getvalue())) as image:
+        assert np.array_equal(sheet, np.asarray(image.convert("RGBA")))
     has_alpha = "alpha" in kind or "transparent" in kind or "its own" in kind or kind == "rgba"
     assert (picture.alpha is not None) is has_alpha
 

@@ -12,7 +12,7 @@ import openai
 import pytest
 
 from gateway.domain.errors import PictureNotFound, SignatureRefused, UrlExpired
-from gateway.domain.pictures import PictureFormat
+from gateway.domain.files import FileType
 from gateway.store.objects import ObjectStore
 from gateway.store.pictures import PictureStore
 from gateway.store.signing import SignedName, UrlSigner, load_or_create_secret
@@ -24,7 +24,7 @@ LATER = 2**32
 
 async def test_pictures_come_back_under_names_nobody_guesses(tmp_path: Path) -> None:
     store = PictureStore(ObjectStore(tmp_path / "images"))
-    names = [await store.put(bytes([index]), PictureFormat.WEBP, LATER) for index in range(3)]
+    names = [await store.put(bytes([index]), FileType.WEBP, LATER) for index in range(3)]
     assert [await store.get(name) for name in names] == [b"\x00", b"\x01", b"\x02"]
     assert len(set(names)) == 3 and all(re.fullmatch(r"[0-9a-f]+-[\w-]{32}\.webp", name) for name in names)
     assert stat.S_IMODE((tmp_path / "images").stat().st_mode) == 0o700
@@ -42,7 +42,7 @@ async def test_other_names_are_not_found(tmp_path: Path, name: str) -> None:
 
 async def test_sweeping_deletes_what_no_link_reaches(tmp_path: Path) -> None:
     store = PictureStore(ObjectStore(tmp_path))
-    old, new = [await store.put(b"x", PictureFormat.PNG, expires) for expires in (1, LATER)]
+    old, new = [await store.put(b"x", FileType.PNG, expires) for expires in (1, LATER)]
     (tmp_path / "not ours.txt").write_text("kept")
     os.utime(tmp_path / "not ours.txt", (1, 1))
     assert await store.sweep() == 1

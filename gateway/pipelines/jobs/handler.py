@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gateway.domain.edits import PictureFile
 from gateway.domain.errors import JobUnreadable
+from gateway.domain.files import FileType
 from gateway.domain.pictures import PictureFormat
 
 _Written = TypeVar("_Written", bound=BaseModel)
@@ -71,8 +72,10 @@ class JobProgress(Protocol):
 class JobFiles(Protocol):
     """Where a job's pictures are kept, for as long as its result is."""
 
-    async def keep(self, data: bytes, file_format: PictureFormat) -> str:
-        """Store a picture and return the link to it: absolute, signed, good until the result expires."""
+    async def keep(self, data: bytes, file_type: FileType) -> str:
+        """Store a picture, or a file of several, and return the link to it: absolute, signed, good until the
+        result expires.
+        """
         ...
 
 

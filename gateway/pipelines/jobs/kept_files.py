@@ -3,7 +3,7 @@
 import logging
 
 from gateway.domain.errors import StoreUnavailable
-from gateway.domain.pictures import PictureFormat
+from gateway.domain.files import FileType
 from gateway.pipelines.jobs.handler import JobFiles
 from gateway.store.pictures import PictureStore
 from gateway.store.sharing import PictureSharing
@@ -21,9 +21,9 @@ class KeptFiles(JobFiles):
         self._lifetime = lifetime
         self._names: list[str] = []
 
-    async def keep(self, data: bytes, file_format: PictureFormat) -> str:
+    async def keep(self, data: bytes, file_type: FileType) -> str:
         """See JobFiles. Raises StoreUnavailable."""
-        name, link = await self._sharing.keep(data, file_format, self._base_url, self._lifetime)
+        name, link = await self._sharing.keep(data, file_type, self._base_url, self._lifetime)
         self._names.append(name)
         return link
 

@@ -108,7 +108,7 @@ class ProgressWriter(JobProgress):
                 case _Share():
                     held = await self._leases.progress(self._lease, item.share, now)
                 case _Preview():
-                    url = await self._files.keep(item.data, item.file_format)
+                    url = await self._files.keep(item.data, item.file_format.file_type)
                     told = {"url": url, "image_index": item.image_index, "partial_image_index": item.order}
                     held = await self._leases.preview(self._lease, json.dumps(told), now)
         except StoreUnavailable:

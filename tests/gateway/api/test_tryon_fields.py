@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.api.tryon_body import TryOnBody
+from gateway.api.given_body import GivenBody
 from gateway.api.tryon_command import TryOnPlan, plan_tryon
 from gateway.api.tryon_pictures import TryOnFiles
 from gateway.api.tryon_request import TryOnRequest
@@ -20,7 +20,7 @@ FAST, PREMIUM = TryOnMode.FAST, TryOnMode.PREMIUM
 
 
 def plan(fields: dict[str, Any], mode: TryOnMode = PREMIUM) -> TryOnPlan:
-    return plan_tryon(TryOnBody(TryOnRequest.model_validate(fields), {}), mode)
+    return plan_tryon(GivenBody(TryOnRequest.model_validate(fields), {}), mode)
 
 
 def command_of(made: TryOnPlan) -> Any:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway.domain.errors import PictureNotFound, StoreUnavailable
-from gateway.domain.pictures import PictureFormat
+from gateway.domain.files import FileType
 from gateway.pipelines.jobs.inputs import JobInputs
 from gateway.store.objects import Bucket, ObjectStore
 from gateway.store.pictures import PictureStore
@@ -41,8 +41,8 @@ async def test_objects_come_back(objects: ObjectStore) -> None:
 
 async def test_pictures_and_inputs_lie_side_by_side(objects: ObjectStore) -> None:
     pictures, inputs = PictureStore(objects), JobInputs(objects)
-    old = await pictures.put(b"old", PictureFormat.PNG, 1)
-    new = await pictures.put(b"new", PictureFormat.JPEG, 2**32)
+    old = await pictures.put(b"old", FileType.PNG, 1)
+    new = await pictures.put(b"new", FileType.JPEG, 2**32)
     await objects.put("inputs/job_a/0", b"face")
     assert await pictures.sweep() == 1
     assert await pictures.get(new) == b"new"
