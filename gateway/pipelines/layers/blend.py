@@ -83,11 +83,13 @@ def _hard_light(backdrop: Colours, source: Colours) -> Colours:
 def _soft_light(backdrop: Colours, source: Colours) -> Colours:
     curve = np.where(backdrop <= 0.25, ((16 * backdrop - 12) * backdrop + 4) * backdrop, np.sqrt(backdrop))
     darker = backdrop - (1 - 2 * source) * backdrop * (1 - backdrop)
-    return np.where(source <= 0.5, darker, backdrop + (2 * source - 1) * (curve - backdrop))
+    blended: Colours = np.where(source <= 0.5, darker, backdrop + (2 * source - 1) * (curve - backdrop))
+    return blended
 
 
 def _difference(backdrop: Colours, source: Colours) -> Colours:
-    return np.abs(backdrop - source)
+    apart: Colours = np.abs(backdrop - source)
+    return apart
 
 
 def _exclusion(backdrop: Colours, source: Colours) -> Colours:

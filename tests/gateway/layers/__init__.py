@@ -1,0 +1,1 @@
+"""Taking pictures apart and putting them together."""
