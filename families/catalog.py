@@ -5,7 +5,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from families import catvton, fashn_vton, flux2, qwen_image, qwen_image_edit, sd3, sdxl, stable_diffusion
+from families import (
+    catvton,
+    fashn_vton,
+    flux2,
+    qwen_image,
+    qwen_image_edit,
+    qwen_image_layered,
+    sd3,
+    sdxl,
+    stable_diffusion,
+)
 from families.derived import Derive, nothing
 from families.errors import CheckpointError, ManifestError
 from families.lora.use import MergedLora
@@ -55,6 +65,13 @@ _FAMILIES = (
         qwen_image.PARTS,
         qwen_image_edit.load_manifest,
         qwen_image_edit.derive,
+    ),
+    Family(
+        qwen_image_layered.FAMILY,
+        qwen_image_layered.PIPELINE_CLASSES,
+        qwen_image.PARTS,
+        qwen_image_layered.load_manifest,
+        qwen_image_layered.derive,
     ),
     Family(sdxl.FAMILY, sdxl.PIPELINE_CLASSES, sdxl.PARTS, sdxl.load_manifest, sdxl.derive),
     Family(flux2.FAMILY, flux2.PIPELINE_CLASSES, flux2.PARTS, flux2.load_manifest, flux2.derive),

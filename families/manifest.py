@@ -210,6 +210,10 @@ class LayerRule:
     multiple: int = 32
     names: tuple[tuple[str, ...], ...] = ()
 
+    def frames(self, layers: int | None = None) -> int:
+        """Frames of a request for so many layers, by default for as many as are usual."""
+        return 1 + (self.usual if layers is None else layers)
+
 
 REFERENCE = "reference"
 """The denoiser's condition [reference_length, channels]: latent cells of every reference picture, row by row."""
@@ -268,9 +272,14 @@ class ModelManifest:
         denoiser = {spec.name: spec for spec in self.denoiser.inputs}
         return (*self.text_encoder.outputs, *(denoiser[condition.name] for condition in self.try_on.conditions))
 
-    def latent_size(self, height: int, width: int) -> tuple[int, int]:
-        """Rows and columns of the latents that the denoiser works on, for a picture of so many pixels."""
+    def latent_size(self, height: int, width: int, layers: int | None = None) -> tuple[int, int]:
+        """Rows and columns of the latents that the denoiser works on, for a picture of so many pixels.
+
+        `layers`: how many of them a layered model takes it apart into, by default as many as are usual.
+        """
         rows, columns = height // self.latent.downscale, width // self.latent.downscale
+        if self.layers is not None:
+            return rows * self.layers.frames(layers), columns
         return (rows, columns) if self.try_on is None else self.try_on.stacked(rows, columns)
 
     @property

@@ -41,7 +41,7 @@ PARTS: Mapping[Component, tuple[str, ...]] = MappingProxyType({
 })  # fmt: skip
 """diffusers' folders of each component."""
 
-_TEMPLATE = (
+PROMPT_TEMPLATE = (
     "<|im_start|>system\nDescribe the image by detailing the color, shape, size, texture, quantity, text, spatial "
     "relationships of the objects and background:<|im_end|>\n<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
 )
@@ -56,8 +56,9 @@ _PAD = 0
 
 _DEFAULTS = SamplingDefaults(steps=50, guidance_scale=4.0, scheduler="flow_match_euler")
 _DEFAULT_SIDE, _MINIMUM_SIDE, _MAXIMUM_SIDE = 1024, 64, 2048
-_TRANSFORMER = "transformer/config.json"
+_TRANSFORMER, _VAE = "transformer/config.json", "vae/config.json"
 _PATCH = 2
+_RGB, _RGBA = 3, 4
 _THETA = 10000.0
 _AXES = (2, 7, 7)
 """Sixteenths of a head that turn with the picture's number, the row and the column."""
@@ -65,11 +66,19 @@ _AXES = (2, 7, 7)
 
 def load_manifest(configs: ConfigFolders, name: str) -> ModelManifest:
     """Describe a pipeline under the name `name`. Raises ManifestError naming what is missing or not supported."""
+    return read_pipeline(configs, name, layered=False)
+
+
+def read_pipeline(configs: ConfigFolders, name: str, *, layered: bool) -> ModelManifest:
+    """What all pipelines around this transformer have in common. `layered`: it was trained on layers, of which it is
+    told by a number beside the time and by positions of their own. Raises ManifestError as `load_manifest`.
+    """
     card = read_card(configs)
     transformer = configs.read(_TRANSFORMER)
     channels, width = int(transformer["in_channels"]), int(transformer["joint_attention_dim"])
-    half = _half_head(configs)
-    downscale = _PATCH * 2 ** len(configs.read("vae/config.json")["temperal_downsample"])
+    half = _half_head(configs, layered=layered)
+    pixel_channels = _pixel_channels(configs, layered=layered)
+    downscale = _PATCH * 2 ** len(configs.read(_VAE)["temperal_downsample"])
     side = card.default_side or _DEFAULT_SIDE
 
     file = tokenizer_file(configs, ("tokenizer",))
@@ -84,7 +93,7 @@ def load_manifest(configs: ConfigFolders, name: str) -> ModelManifest:
         guidance=GuidanceKind.RENORMALISED,
         size=SizeRule(downscale, _MINIMUM_SIDE, card.maximum_side or _MAXIMUM_SIDE, side, side),
         defaults=card.defaults(_DEFAULTS),
-        prompts=(PromptRule(tokens, None, None, _PAD, mask="token_mask", file=file, template=_TEMPLATE),),
+        prompts=(PromptRule(tokens, None, None, _PAD, mask="token_mask", file=file, template=PROMPT_TEMPLATE),),
         text_encoder=ComponentSignature(
             (TensorSpec("input_ids", DType.INT64, (tokens,)), TensorSpec("token_mask", DType.BOOL, (tokens,))),
             (TensorSpec("context", DType.FP32, (_LENGTH, width)), TensorSpec("context_mask", DType.BOOL, (_LENGTH,))),
@@ -102,22 +111,34 @@ def load_manifest(configs: ConfigFolders, name: str) -> ModelManifest:
             ),
             (TensorSpec("velocity", DType.FP32, latent),),
         ),
-        vae_encoder=vae_encoder(latent),
-        vae_decoder=vae_decoder(latent),
+        vae_encoder=vae_encoder(latent, pixel_channels),
+        vae_decoder=vae_decoder(latent, pixel_channels),
     )
 
 
-def _half_head(configs: ConfigFolders) -> int:
+def _half_head(configs: ConfigFolders, *, layered: bool) -> int:
     """Angles of a head. Raises ManifestError where they are not shared out as in all published models."""
     config, file = configs.read(_TRANSFORMER), configs.find(_TRANSFORMER)
-    for key in ("zero_cond_t", "use_additional_t_cond", "use_layer3d_rope", "guidance_embeds"):
+    for key in ("zero_cond_t", "guidance_embeds"):
         if config.get(key):
             raise ManifestError(f"{file}: {key} is not supported for {FAMILY}")
+    for key in ("use_additional_t_cond", "use_layer3d_rope"):
+        if bool(config.get(key)) is not layered:
+            which = "must be true for layered models" if layered else f"is not supported for {FAMILY}"
+            raise ManifestError(f"{file}: {key} {which}")
     head = int(config["attention_head_dim"])
     axes = tuple(config["axes_dims_rope"])
     if axes != tuple(head * part // 16 for part in _AXES) or sum(axes) != head or any(axis % 2 for axis in axes):
         raise ManifestError(f"{file}: axes_dims_rope must be 2, 7 and 7 sixteenths of {head}, got {axes}")
     return head // 2
+
+
+def _pixel_channels(configs: ConfigFolders, *, layered: bool) -> int:
+    """Raises ManifestError where the autoencoder has other channels than pictures of the family."""
+    found, wanted = configs.read(_VAE).get("input_channels", _RGB), _RGBA if layered else _RGB
+    if found != wanted:
+        raise ManifestError(f"{configs.find(_VAE)}: input_channels must be {wanted}, got {found}")
+    return wanted
 
 
 def derive(manifest: ModelManifest, layout: Layout) -> tuple[NamedTensor, ...]:

@@ -77,12 +77,12 @@ def load_manifest(configs: ConfigFolders, name: str) -> ModelManifest:
                 dataclasses.replace(mask, dims=(length,)),
             ),
         ),
-        denoiser=_with_references(base.denoiser),
+        denoiser=with_references(base.denoiser),
         references=ReferenceRule(rule.most, _LATENT_AREA, _MULTIPLE),
     )
 
 
-def _with_references(denoiser: ComponentSignature) -> ComponentSignature:
+def with_references(denoiser: ComponentSignature) -> ComponentSignature:
     """The cells after what the text encoder gave, their rotations between the picture's and the text's."""
     *given, latent_cos, latent_sin, text_cos, text_sin = denoiser.inputs
     channels, half = denoiser.outputs[0].dims[0], latent_cos.dims[-1]

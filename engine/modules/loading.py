@@ -10,7 +10,17 @@ from torch import nn
 from engine.checkpoints import Alter, open_part
 from engine.lora.layers import adaptable_layers
 from engine.lora.merge import merge_adapter
-from engine.modules import catvton, fashn_vton, flux2, qwen_image, qwen_image_edit, sd3, sdxl, stable_diffusion
+from engine.modules import (
+    catvton,
+    fashn_vton,
+    flux2,
+    qwen_image,
+    qwen_image_edit,
+    qwen_image_layered,
+    sd3,
+    sdxl,
+    stable_diffusion,
+)
 from families.catalog import FAMILIES, ModelSource
 from families.catvton import FAMILY as CATVTON
 from families.fashn_vton import FAMILY as FASHN_VTON
@@ -18,6 +28,7 @@ from families.flux2 import FAMILY as FLUX_2
 from families.manifest import Component
 from families.qwen_image import FAMILY as QWEN_IMAGE
 from families.qwen_image_edit import FAMILY as QWEN_IMAGE_EDIT
+from families.qwen_image_layered import FAMILY as QWEN_IMAGE_LAYERED
 from families.sd3 import FAMILY as STABLE_DIFFUSION_3
 from families.sd3 import FAMILY_WITHOUT_T5
 from families.sdxl import FAMILY as SDXL
@@ -47,6 +58,12 @@ _WRAPPERS: dict[str, dict[Component, Callable[..., nn.Module]]] = {
     QWEN_IMAGE_EDIT: {
         Component.TEXT_ENCODER: qwen_image_edit.TextEncoder,
         Component.DENOISER: qwen_image_edit.Denoiser,
+        Component.VAE_ENCODER: qwen_image.VaeEncoder,
+        Component.VAE_DECODER: qwen_image.VaeDecoder,
+    },
+    QWEN_IMAGE_LAYERED: {
+        Component.TEXT_ENCODER: qwen_image.TextEncoder,
+        Component.DENOISER: qwen_image_layered.Denoiser,
         Component.VAE_ENCODER: qwen_image.VaeEncoder,
         Component.VAE_DECODER: qwen_image.VaeDecoder,
     },

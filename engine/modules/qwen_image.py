@@ -63,8 +63,8 @@ class Denoiser(nn.Module):
 
 
 class VaeEncoder(nn.Module):
-    """pixels uint8 [B, H, W, 3] -> latents float32 [B, 64, H / 16, W / 16] as the sampler wants them: the posterior's
-    mode, normalised channel by channel.
+    """pixels uint8 [B, H, W, 3], or 4 with alpha -> latents float32 [B, 64, H / 16, W / 16] as the sampler wants them:
+    the posterior's mode, normalised channel by channel.
     """
 
     def __init__(self, vae: AutoencoderKLQwenImage) -> None:
@@ -80,7 +80,7 @@ class VaeEncoder(nn.Module):
 
 
 class VaeDecoder(nn.Module):
-    """latents float32 [B, 64, h, w], as the sampler leaves them -> pixels uint8 [B, 16 h, 16 w, 3]."""
+    """latents float32 [B, 64, h, w], as the sampler leaves them -> pixels uint8 [B, 16 h, 16 w, 3 or 4]."""
 
     def __init__(self, vae: AutoencoderKLQwenImage) -> None:
         super().__init__()

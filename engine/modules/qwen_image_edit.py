@@ -76,7 +76,7 @@ class Denoiser(nn.Module):
 
     def __init__(self, transformer: QwenImageTransformer2DModel) -> None:
         super().__init__()
-        self.transformer = Transformer(transformer)
+        self.transformer: nn.Module = Transformer(transformer)
 
     def forward(  # noqa: PLR0917 - one parameter an input
         self,

@@ -14,12 +14,15 @@ _LEAST_SIGNAL = 1e-6
 """A flow's first call sees nothing but noise."""
 
 
-def draw_noise(shape: tuple[int, int, int], generator: torch.Generator, patch: int) -> torch.Tensor:
-    """Noise [1, C, h, w] float32 of latents [C, h, w], in the order in which the family's reference draws it."""
+def draw_noise(shape: tuple[int, int, int], generator: torch.Generator, patch: int, frames: int = 1) -> torch.Tensor:
+    """Noise [1, C, h, w] float32 of latents [C, h, w], in the order in which the family's reference draws it: one
+    after the other, where they are several frames.
+    """
     channels, height, width = shape
-    drawn = (1, channels // patch**2, height * patch, width * patch)
+    drawn = (frames, channels // patch**2, height // frames * patch, width * patch)
     noise = torch.randn(drawn, generator=generator, dtype=torch.float32)
-    return noise if patch == 1 else pixel_unshuffle(noise, patch)
+    folded = noise if patch == 1 else pixel_unshuffle(noise, patch)
+    return folded.transpose(0, 1).reshape(1, *shape)
 
 
 class Sampler:
@@ -37,13 +40,16 @@ class Sampler:
         device: torch.device,
         *,
         noise_patch: int = 1,
+        frames: int = 1,
         start: LatentStart | None = None,
     ) -> None:
-        """`noise_patch`: see `families.manifest.LatentLayout`. `start` goes with a schedule of the steps it leaves."""
+        """`noise_patch`: see `families.manifest.LatentLayout`. `frames`: so many lie one above the other in `shape`.
+        `start` goes with a schedule of the steps it leaves.
+        """
         self._schedule = schedule
         self._scheduler = schedule.scheduler()
         self._generator = torch.Generator().manual_seed(seed)
-        noise = draw_noise(shape, self._generator, noise_patch).to(device)
+        noise = draw_noise(shape, self._generator, noise_patch, frames).to(device)
         self._start = None if start is None else Start(start, schedule, noise, noise_patch)
         if self._start is None:
             self.latents = noise * getattr(self._scheduler, "init_noise_sigma", 1.0)

@@ -7,6 +7,7 @@ import torch
 
 from engine.errors import InvalidRequestError
 from engine.request import DenoiseRequest, NamedCondition
+from engine.step.frames import check_frames
 from engine.step.guidance import rows_per_image
 from families.manifest import REFERENCE, ModelManifest
 from families.schedulers import SchedulerName, supported_schedulers
@@ -29,7 +30,8 @@ def check_request(request: DenoiseRequest, manifest: ModelManifest) -> Scheduler
         raise InvalidRequestError(f"steps must be from 1 to {limit}, got {request.steps}")
     if not (math.isfinite(request.guidance_scale) and request.guidance_scale >= 0):
         raise InvalidRequestError(f"guidance scale must be a finite number of at least 0, got {request.guidance_scale}")
-    rows, columns = manifest.latent_size(manifest.size.maximum, manifest.size.maximum)
+    most_layers = None if manifest.layers is None else manifest.layers.maximum
+    rows, columns = manifest.latent_size(manifest.size.maximum, manifest.size.maximum, most_layers)
     for side, most in ((request.latent_height, rows), (request.latent_width, columns)):
         if not 1 <= side <= most:
             size = f"{request.latent_height}x{request.latent_width}"
@@ -42,6 +44,7 @@ def check_request(request: DenoiseRequest, manifest: ModelManifest) -> Scheduler
     _check_sampling(request)
     _check_conditions(request, manifest)
     _check_references(request, manifest)
+    check_frames(request, manifest)
     _check_loras(request)
     return _scheduler(request.scheduler, manifest)
 

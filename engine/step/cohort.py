@@ -98,6 +98,7 @@ class Cohort:
                         flight.bucket.latent_shape,
                         device,
                         noise_patch=flight.noise_patch,
+                        frames=flight.frames,
                         start=flight.request.start,
                     ),
                     flight.request.step_cache,

@@ -20,6 +20,7 @@ from engine.step.check import check_request, done_of
 from engine.step.conditions import call_conditions
 from engine.step.cost import CostModel
 from engine.step.flight import Flight
+from engine.step.frames import frames_of
 from engine.step.give_way import give_way
 from engine.step.guidance import rows_of_calls
 from engine.step.ledger import Ledger
@@ -81,8 +82,9 @@ class StepEngine:
             raise InvalidRequestError(
                 f"{images} images are more than the engine ever holds ({self._settings.queue_images})"
             )
+        frames = frames_of(request, self._manifest)
         try:
-            cells = request.latent_height * request.latent_width
+            cells = request.latent_height // frames * request.latent_width
             done = done_of(request, self._manifest)
             schedule = schedule_for(self._manifest.noise, scheduler, request.steps, cells, done)
         except ValueError as error:
@@ -108,6 +110,7 @@ class StepEngine:
                 rows_of_calls=rows,
                 images_per_cohort=max(1, self._costs.cap(bucket) // max(rows)),
                 noise_patch=self._manifest.latent.noise_patch,
+                frames=frames,
             )
             self._flights.append(flight)
             self._change.notify_all()

@@ -38,10 +38,11 @@ class Flight:
         rows_of_calls: tuple[int, ...],
         images_per_cohort: int,
         noise_patch: int = 1,
+        frames: int = 1,
     ) -> None:
         """`conditions`: one image's, each [rows, ...], in the denoiser's order; a call with fewer rows takes the last.
 
-        `rows_of_calls`: rows that an image takes in each call of the schedule.
+        `rows_of_calls`: rows that an image takes in each call of the schedule. `frames`: see `Sampler`.
         """
         self.arrival = arrival
         self.request = request
@@ -49,6 +50,7 @@ class Flight:
         self.bucket = bucket
         self.conditions = conditions
         self.noise_patch = noise_patch
+        self.frames = frames
         self.rows_of_calls = rows_of_calls
         # Rows that an image takes from each call on; 0 after the last.
         self.rows_to_come = (*accumulate(reversed(rows_of_calls), initial=0),)[::-1]

@@ -5,7 +5,7 @@ import time
 
 import torch
 
-from engine.request import DenoiseRequest, NamedCondition
+from engine.request import DenoiseRequest, NamedCondition, References
 from engine.runtimes.base import Runtime
 from engine.step.bucket import Bucket, RowLimits
 from engine.step.conditions import call_conditions
@@ -44,7 +44,9 @@ def warm_up(runtime: Runtime, manifest: ModelManifest, limits: RowLimits, costs:
 
 
 def _empty_request(manifest: ModelManifest, height: int, width: int) -> DenoiseRequest:
-    """A request whose conditions are zeros, of the empty prompt's shape or as large as the latents."""
+    """A request whose conditions are zeros, of the empty prompt's shape or as large as the latents; so is the picture
+    that a model takes apart.
+    """
     conditions = []
     sides = {LATENT_HEIGHT: height, LATENT_WIDTH: width}
     for spec in manifest.given:
@@ -52,7 +54,11 @@ def _empty_request(manifest: ModelManifest, height: int, width: int) -> DenoiseR
         zero = torch.from_numpy(spec.dtype.numpy.type(0).reshape(1))
         conditions.append(NamedCondition(spec.name, zero.expand(1, *shape)))
     defaults = manifest.defaults
-    return DenoiseRequest(tuple(conditions), (0,), 1, 0.0, defaults.scheduler, height, width)
+    references = None
+    if manifest.layers is not None:
+        rows = height // manifest.layers.frames()
+        references = References(torch.zeros(rows * width, manifest.latent.channels), ((rows, width),))
+    return DenoiseRequest(tuple(conditions), (0,), 1, 0.0, defaults.scheduler, height, width, references=references)
 
 
 def _row_counts(most: int) -> list[int]:

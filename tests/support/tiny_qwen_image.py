@@ -58,16 +58,18 @@ def write_tiny_qwen_image_edit(folder: Path, *, several: bool = True, seed: int 
     return folder
 
 
-def tiny_transformer() -> QwenImageTransformer2DModel:
+def tiny_transformer(*, channels: int = CHANNELS, layered: bool = False) -> QwenImageTransformer2DModel:
     """Its blocks' matrices are large: as they are drawn, words and references would hardly change a picture."""
     transformer = QwenImageTransformer2DModel(
-        in_channels=4 * CHANNELS,
-        out_channels=CHANNELS,
+        in_channels=4 * channels,
+        out_channels=channels,
         num_layers=2,
         attention_head_dim=32,
         num_attention_heads=2,
         joint_attention_dim=TEXT_WIDTH,
         axes_dims_rope=(4, 14, 14),
+        use_additional_t_cond=layered,
+        use_layer3d_rope=layered,
     )
     with torch.no_grad():
         for name, parameter in transformer.named_parameters():
@@ -76,18 +78,19 @@ def tiny_transformer() -> QwenImageTransformer2DModel:
     return transformer
 
 
-def tiny_vae() -> AutoencoderKLQwenImage:
+def tiny_vae(*, channels: int = CHANNELS, colours: int = 3) -> AutoencoderKLQwenImage:
     """Its norms' weights are random too: ones would hide a norm that is left out.
 
     Its encoder's last layer is large: as it is drawn, all pictures would have nearly the same latents.
     """
     vae = AutoencoderKLQwenImage(
         base_dim=8,
-        z_dim=CHANNELS,
+        z_dim=channels,
         dim_mult=[1, 2, 2, 2],
         num_res_blocks=1,
-        latents_mean=[-0.7, 0.1, 0.4, -0.2],
-        latents_std=[2.8, 1.4, 0.6, 1.1],
+        input_channels=colours,
+        latents_mean=[-0.7, 0.1, 0.4, -0.2] * (channels // 4),
+        latents_std=[2.8, 1.4, 0.6, 1.1] * (channels // 4),
     )
     with torch.no_grad():
         for name, parameter in vae.named_parameters():

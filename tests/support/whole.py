@@ -28,7 +28,10 @@ _CACHE_BYTES = 1 << 24
 
 @dataclass(frozen=True)
 class Wanted:
-    """Pictures that are asked for. `references`: uint8 [H, W, 3] each, scaled as the gateway scales them."""
+    """Pictures that are asked for. `references`: uint8 [H, W, 3] each, scaled as the gateway scales them.
+
+    `layers`: the one reference, RGBA of the very size, is taken apart into so many.
+    """
 
     prompt: str
     width: int
@@ -41,11 +44,14 @@ class Wanted:
     scheduler: str | None = None
     """None: the one that the model recommends."""
     loras: tuple[Lora, ...] = ()
+    layers: int = 0
 
     @property
     def name(self) -> str:
         words = len(self.prompt.split())
-        pictures = f", {len(self.references)} references" if self.references else ""
+        pictures = f", {len(self.references)} references" if self.references and not self.layers else ""
+        if self.layers:
+            pictures = f", {self.layers} layers"
         by = f", {self.scheduler}" if self.scheduler else ""
         return f"{self.width}x{self.height}, {len(self.seeds)}, guidance {self.guidance:g}, {words} words{pictures}{by}"
 
@@ -59,7 +65,7 @@ class Whole:
     embeddings: EmbeddingCache
 
     async def draw(self, wanted: Wanted) -> Pixels:
-        """Pixels [n, H, W, 3]."""
+        """Pixels [n, H, W, 3]; layers [n * layers, H, W, 4], bottom to top."""
         name, cell = self.model.manifest.name, self.model.manifest.latent.downscale
         release = await self.backend.release(name)
         guided = self.model.manifest.guided and wanted.guidance > 1
@@ -80,27 +86,37 @@ class Whole:
             steps=wanted.steps,
             guidance_scale=wanted.guidance,
             scheduler=wanted.scheduler or self.model.manifest.defaults.scheduler,
-            latent_height=wanted.height // cell,
+            latent_height=wanted.height // cell * (wanted.layers + 1),
             latent_width=wanted.width // cell,
-            references=await self._encoded(release, wanted.references),
+            references=await self._encoded(release, wanted),
             loras=wanted.loras,
         )
         async with aclosing(self.backend.denoise(job)) as events:
             async for event in events:
                 if isinstance(event, Denoised):
-                    return await self.backend.decode(release, event.latents, deterministic=False)
+                    latents = _layers(event.latents, wanted.layers) if wanted.layers else event.latents
+                    return await self.backend.decode(release, latents, deterministic=False)
         raise AssertionError("the denoiser's events ended without latents")
 
     def _shown(self, pictures: Sequence[Pixels]) -> ShownPictures | None:
         rule = self.model.manifest.prompts[0].pictures
         return None if rule is None else show(pictures, rule)
 
-    async def _encoded(self, release: Release, pictures: Sequence[Pixels]) -> tuple[Latents, ...]:
+    async def _encoded(self, release: Release, wanted: Wanted) -> tuple[Latents, ...]:
         rule, size = self.model.manifest.references, self.model.manifest.size
-        scaled = [] if rule is None else [reference_pixels(picture, rule, size) for picture in pictures]
+        scaled: Sequence[Pixels] = wanted.references
+        if not wanted.layers:
+            scaled = [] if rule is None else [reference_pixels(picture, rule, size) for picture in wanted.references]
         return tuple(
             [await self.backend.encode_image(release, picture[None], deterministic=False) for picture in scaled]
         )
+
+
+def _layers(latents: Latents, layers: int) -> Latents:
+    """[n, C, (layers + 1) * h, w] as pictures of their own, without the first frame."""
+    images, channels, height, width = latents.shape
+    frames = latents.reshape(images, channels, layers + 1, height // (layers + 1), width).swapaxes(1, 2)[:, 1:]
+    return np.ascontiguousarray(frames.reshape(-1, *frames.shape[2:]))
 
 
 @asynccontextmanager
