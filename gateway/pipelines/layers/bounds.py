@@ -9,9 +9,9 @@ _SHOWS = 8
 """Of 255; below, nobody sees anything of it on a screen."""
 
 
-def bounds_of(sheet: Sheet) -> Box | None:
-    """The smallest box around what can be seen of it; None where that is nothing."""
-    shows = sheet[..., 3] >= _SHOWS
+def bounds_of(sheet: Sheet, least: int = _SHOWS) -> Box | None:
+    """The smallest box around what has at least this alpha; None where that is nothing."""
+    shows = sheet[..., 3] >= least
     rows, columns = np.flatnonzero(shows.any(axis=1)), np.flatnonzero(shows.any(axis=0))
     if not rows.size:
         return None
