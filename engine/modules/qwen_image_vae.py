@@ -78,7 +78,7 @@ def _flat(block: nn.Module) -> nn.Module:
     """One block of the encoder or decoder for [B, C, h, w]."""
     match block:
         case QwenImageResidualBlock():
-            return _Residual(block)
+            return Residual(block)
         case QwenImageAttentionBlock():
             return _Attention(block)
         case QwenImageResample():
@@ -108,7 +108,7 @@ class _Norm(nn.Module):
         return normed
 
 
-class _Residual(nn.Module):
+class Residual(nn.Module):
     """Two convolutions beside a shortcut: [B, C, h, w] -> [B, D, h, w]."""
 
     def __init__(self, block: QwenImageResidualBlock) -> None:

@@ -9,7 +9,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from skimage.metrics import structural_similarity
 
 from families.tryon.agnostic import Mask
-from wardrobe.training.tryon import minutes_until
+from wardrobe.training.clock import minutes_until
 from wardrobe.training.tryon_cache import Half, PairLatents, load_shards, masked_picture, save_shard, small_mask
 from wardrobe.training.tryon_decoder import DecoderFit, DecoderFitter, similarity
 from wardrobe.training.tryon_model import WARDROBE, build_tryon_unet, drop_text_attention, start_from_wardrobe

@@ -41,6 +41,15 @@ def world_size() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
+def agreed(value: float) -> float:
+    """What the leading process says the value is: clocks differ, and all must stop at the same step."""
+    if world_size() == 1:
+        return value
+    said = torch.tensor([value], dtype=torch.float64)
+    dist.broadcast(said, src=0)
+    return float(said)
+
+
 @torch.no_grad()
 def average_gradients(parameters: Iterable[torch.Tensor]) -> None:
     """Replace each gradient by the mean over all processes, in one message."""

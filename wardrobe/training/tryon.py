@@ -3,7 +3,7 @@
 import argparse
 import logging
 import time
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from families.tryon.agnostic import agnostic_mask
+from wardrobe.training.clock import minutes_until
 from wardrobe.training.runtime import CHECKPOINT_SECONDS, runtime_folder
 from wardrobe.training.tryon_cache import FOLDER, category_of, load_shards, masked_picture
 from wardrobe.training.tryon_export import UNET_FILE
@@ -29,13 +30,6 @@ PREVIEW_SECONDS = 600.0
 PREVIEW_ROWS = 12
 PREVIEW_SEED = 77
 FAST = Sampling()
-
-
-def minutes_until(clock: str, now: datetime) -> float:
-    """Minutes from `now` to the next time the clock shows `HH:MM`."""
-    hour, minute = (int(part) for part in clock.split(":"))
-    end = now.replace(hour=hour, minute=minute, second=0, microsecond=0)
-    return ((end if end > now else end + timedelta(days=1)) - now).total_seconds() / 60
 
 
 def save_preview(model: TryOnModel, path: Path, sampling: Sampling = FAST) -> None:
