@@ -18,10 +18,11 @@ from families.vision.source import VisionSource
 from gateway.adapters.fetch import PictureFetcher
 from gateway.adapters.prometheus import PrometheusTelemetry
 from gateway.adapters.registry import find_models, find_vision, open_registry
-from gateway.api import edits, errors, files, health, images, jobs, models, registry, tryon
+from gateway.api import edits, errors, files, health, images, jobs, layers, models, registry, tryon
 from gateway.api.event_schemas import describe_events
 from gateway.api.generation_command import GenerationDefaults
 from gateway.api.generation_job import EDIT, GENERATION, GenerationJobs
+from gateway.api.layers_job import LayersJobs
 from gateway.api.middleware.body_limit import BodyLimitMiddleware
 from gateway.api.middleware.request_context import RequestContextMiddleware
 from gateway.api.services import Services, attach_services, find_services
@@ -38,6 +39,8 @@ from gateway.pipelines.incoming import PictureReader
 from gateway.pipelines.jobs.handler import JobHandler
 from gateway.pipelines.jobs.limits import JobLimits
 from gateway.pipelines.jobs.opening import Stores, open_jobs
+from gateway.pipelines.layers.draw import LayersDraw
+from gateway.pipelines.layers.pipeline import LayersPipeline
 from gateway.pipelines.models import ModelLibrary
 from gateway.pipelines.tryon.edits import TryOnEdits
 from gateway.pipelines.tryon.opening import open_try_on
@@ -110,7 +113,7 @@ def create_app(
         redoc_url=None,
     )
     errors.install(app)
-    for module in (images, edits, tryon, jobs, files, models, registry, health):
+    for module in (images, edits, tryon, layers, jobs, files, models, registry, health):
         app.include_router(module.router)
     describe_events(app)
     studio = _page(settings)
@@ -126,7 +129,7 @@ def create_app(
             {page.UPLOAD_PATH}
             | {
                 route.path
-                for router in (edits.router, tryon.router)
+                for router in (edits.router, tryon.router, layers.router)
                 for route in router.routes
                 if isinstance(route, APIRoute)
             }
@@ -185,9 +188,19 @@ async def _running(settings: Settings, made: _Made) -> AsyncIterator[Services]:
         timeout_seconds=generation.request_timeout,
     )
     drawer = TryOnEdits(dresser, others=pipeline)
+    separator = LayersPipeline(
+        drawer=LayersDraw(backend, embeddings, telemetry),
+        generator=pipeline,
+        models=library,
+        reader=reader,
+        admission=admission,
+        telemetry=telemetry,
+        timeout_seconds=generation.request_timeout,
+    )
     handlers: list[JobHandler] = [
         *(GenerationJobs(kind, drawer) for kind in (GENERATION, EDIT)),
         *(TryOnJobs(mode, dresser) for mode in TryOnMode),
+        LayersJobs(separator),
     ]
     try:
         async with open_jobs(
@@ -200,6 +213,7 @@ async def _running(settings: Settings, made: _Made) -> AsyncIterator[Services]:
                 registry=made.registry,
                 pipeline=drawer,
                 tryon=dresser,
+                layers=separator,
                 fetcher=made.fetcher,
                 admission=admission,
                 defaults=GenerationDefaults(

@@ -60,7 +60,7 @@ def compose_command(
         seeds=tuple(range(first_seed, first_seed + count)),
         steps=body.num_inference_steps or _steps(body, manifest, defaults),
         guidance_scale=guidance,
-        scheduler=_scheduler(body.scheduler, manifest, defaults),
+        scheduler=scheduler_of(body.scheduler, manifest, defaults),
         size=_size(body.size, manifest.size, follows_picture=wish.edit is not None),
         deterministic=bool(body.deterministic),
         partial_images=wish.partial_images,
@@ -140,7 +140,8 @@ def _steps(body: PictureOptions, manifest: ModelManifest, defaults: GenerationDe
     return min(_MOST_STEPS, math.ceil(normal * _STEP_SHARE[effective_quality(body)]))
 
 
-def _scheduler(asked: str | None, manifest: ModelManifest, defaults: GenerationDefaults) -> str:
+def scheduler_of(asked: str | None, manifest: ModelManifest, defaults: GenerationDefaults) -> str:
+    """The request's, else the server's where the model can use it, else the model's. Raises InvalidRequest."""
     supported = supported_schedulers(manifest.noise.prediction)
     if asked is None:
         configured = defaults.scheduler

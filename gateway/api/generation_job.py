@@ -3,16 +3,14 @@
 from gateway.api.generation_answer import answer_facts, whole_answer
 from gateway.api.generation_order import StoredGeneration, generation_inputs, read_generation, write_generation
 from gateway.api.generation_response import ImageData, ImagesResponse
+from gateway.api.job_listener import JobListener
 from gateway.api.picture_options import PictureOptions, StreamOptions
 from gateway.domain.errors import InvalidRequest
-from gateway.domain.pictures import DrawsPictures, GenerateCommand, GenerateListener, PartialPicture, PictureFormat
+from gateway.domain.pictures import DrawsPictures, GenerateCommand
 from gateway.pipelines.jobs.handler import JobFiles, JobHandler, JobProgress, NewJob, TakenJob, read_order
 
 GENERATION = "image_generation"
 EDIT = "image_edit"
-
-_DENOISED = 0.95
-"""Of the whole; decoding and writing the files is the rest."""
 
 
 class GenerationJobs(JobHandler):
@@ -33,7 +31,7 @@ class GenerationJobs(JobHandler):
         command = read_generation(stored, job.inputs)
         file_format = command.encoding.format
         progress.stage("prepare")
-        generated = await self._pipeline.run(command, _Told(progress, file_format))
+        generated = await self._pipeline.run(command, JobListener(progress, file_format))
         progress.stage("store")
         data = [
             ImageData(url=await files.keep(picture.data, file_format.file_type), seed=picture.seed)
@@ -52,18 +50,3 @@ def generation_job(body: PictureOptions, command: GenerateCommand, base_url: str
         raise InvalidRequest("'stream' does not go with 'async': follow the job's own events", param="stream")
     kind = GENERATION if command.edit is None else EDIT
     return NewJob(kind, write_generation(command, answer_facts(body)), generation_inputs(command), base_url)
-
-
-class _Told(GenerateListener):
-    def __init__(self, progress: JobProgress, file_format: PictureFormat) -> None:
-        self._progress = progress
-        self._format = file_format
-
-    def started(self) -> None:
-        self._progress.stage("denoise")
-
-    def progress(self, share: float) -> None:
-        self._progress.progress(share * _DENOISED)
-
-    def partial(self, picture: PartialPicture) -> None:
-        self._progress.preview(picture.data, self._format, image_index=picture.index, order=picture.order)

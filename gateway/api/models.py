@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
+from families.manifest import LayerRule
 from gateway.api.error_docs import errors
 from gateway.api.health import backend_ready
 from gateway.api.services import Services, services_of
@@ -25,6 +26,16 @@ class ModelLora(BaseModel):
     bytes: int = Field(description="Of the file.")
 
 
+class ModelLayers(BaseModel):
+    """What `/v1/images/layers` may ask of a model."""
+
+    minimum: int = Field(description="Fewest layers.")
+    maximum: int = Field(description="Most layers.")
+    usual: int = Field(description="How many `auto` begins with.")
+    resolutions: list[int] = Field(description="The first is the default.", examples=[[640, 1024]])
+    names: list[list[str]] = Field(description="Of the layers, bottom to top, for every count that has names.")
+
+
 class Model(BaseModel):
     """One model. `ownedBy` repeats `owned_by` for clients that read that spelling."""
 
@@ -38,6 +49,7 @@ class Model(BaseModel):
         description="Memory that its components take, or would; null where models do not come and go."
     )
     loras: list[ModelLora] = Field(description="Its LoRA, for `lora` and `<lora:name:scale>`; needs the torch runtime.")
+    layers: ModelLayers | None = Field(description="How it takes pictures apart; null for models that do not.")
 
 
 class ModelList(BaseModel):
@@ -76,14 +88,36 @@ async def _memory(services: Services) -> _Memory:
 
 
 def _describe(model: ServedModel, memory: _Memory) -> Model:
+    state, taken = _state(model, memory)
+    return Model(
+        id=model.public_id,
+        created=model.created,
+        state=state,
+        bytes=taken,
+        loras=_loras(model),
+        layers=_layers(model.manifest.layers),
+    )
+
+
+def _state(model: ServedModel, memory: _Memory) -> tuple[ModelState, int | None]:
+    """And the memory that it takes."""
     if memory.units is None:
-        state = ModelState.LOADED if memory.ready else ModelState.LOADING
-        return Model(id=model.public_id, created=model.created, state=state, bytes=None, loras=_loras(model))
+        return (ModelState.LOADED if memory.ready else ModelState.LOADING), None
     units = [status for status in memory.units if status.unit.model == model.manifest.name]
     # Before the models were published nothing is known of their components.
-    state = model_state(units) if units else ModelState.UNLOADED
-    taken = sum(status.bytes for status in units)
-    return Model(id=model.public_id, created=model.created, state=state, bytes=taken, loras=_loras(model))
+    return (model_state(units) if units else ModelState.UNLOADED), sum(status.bytes for status in units)
+
+
+def _layers(rule: LayerRule | None) -> ModelLayers | None:
+    if rule is None:
+        return None
+    return ModelLayers(
+        minimum=rule.minimum,
+        maximum=rule.maximum,
+        usual=rule.usual,
+        resolutions=list(rule.resolutions),
+        names=[list(names) for names in rule.names],
+    )
 
 
 def _loras(model: ServedModel) -> list[ModelLora]:

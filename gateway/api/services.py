@@ -10,6 +10,7 @@ from gateway.adapters.fetch import PictureFetcher
 from gateway.api.generation_command import GenerationDefaults
 from gateway.domain.backend import InferenceBackend
 from gateway.domain.errors import BackendUnavailable
+from gateway.domain.layering import TakesApart
 from gateway.domain.pictures import DrawsPictures
 from gateway.domain.telemetry import Telemetry
 from gateway.domain.tryon_port import TryOnRunner
@@ -43,6 +44,7 @@ class Services:
     registry: ModelRegistry
     pipeline: DrawsPictures
     tryon: TryOnRunner
+    layers: TakesApart
     fetcher: PictureFetcher
     admission: Admission
     defaults: GenerationDefaults

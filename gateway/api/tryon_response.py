@@ -1,20 +1,16 @@
 """Answers of the try-on routes, whole or as stream events."""
 
-import base64
 import time
-from collections.abc import Awaitable, Callable
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from pydantic import BaseModel, Field
 
 from gateway.api.generation_response import Usage, whole_usage
+from gateway.api.placing import Keep, Place, place
 from gateway.api.tryon_wish import Showing
 from gateway.domain.files import FileType
 from gateway.domain.pictures import PictureFormat
 from gateway.domain.tryon import GarmentCategory, StagePicture, TriedOn, TryOnMode, TryOnResult, TryOnScores, TryOnStage
-
-Keep = Callable[[bytes, FileType], Awaitable[str]]
-"""Stores a picture and returns the link to it."""
 
 _SCORE = "0 to 1, 1 is best."
 
@@ -122,26 +118,15 @@ class TryOnCompletedEvent(TryOnResponse):
 TRYON_EVENTS = (TryOnStageEvent, TryOnProgressEvent, TryOnPartialImageEvent, TryOnCompletedEvent)
 
 
-class _Place(NamedTuple):
-    """Where a picture is: in the answer, or behind a link."""
-
-    b64_json: str | None
-    url: str | None
-
-
 async def whole_answer(
     result: TryOnResult, mode: TryOnMode, output: PictureFormat, showing: Showing, keep: Keep
 ) -> TryOnResponse:
     """`keep` is asked where links are wanted. Raises StoreUnavailable."""
 
-    async def place(data: bytes, file_type: FileType) -> _Place:
-        if showing.inline:
-            return _Place(b64_json=base64.b64encode(data).decode(), url=None)
-        return _Place(b64_json=None, url=await keep(data, file_type))
-
+    kept = None if showing.inline else keep
     return TryOnResponse(
         created=int(time.time()),
-        data=[_image(tried, await place(tried.picture.data, output.file_type)) for tried in result.pictures],
+        data=[_image(tried, await place(tried.picture.data, output.file_type, kept)) for tried in result.pictures],
         model=result.model,
         mode=mode,
         category=result.categories[0],
@@ -158,10 +143,10 @@ async def whole_answer(
         ]
         or None,
         intermediates=[
-            Intermediate(name=picture.name, b64_json=kept.b64_json, url=kept.url)
+            Intermediate(name=picture.name, b64_json=placed.b64_json, url=placed.url)
             for picture in result.intermediates
             if _is_shown(picture, showing)
-            for kept in [await place(picture.data, FileType.PNG)]
+            for placed in [await place(picture.data, FileType.PNG, kept)]
         ]
         or None,
         timings=[StageSeconds(stage=timing.stage, seconds=timing.seconds) for timing in result.timings],
@@ -174,11 +159,11 @@ def _is_shown(picture: StagePicture, showing: Showing) -> bool:
     return showing.intermediates or (showing.mask and picture.name.removeprefix("second_") == "mask")
 
 
-def _image(tried: TriedOn, place: _Place) -> TryOnImage:
+def _image(tried: TriedOn, where: Place) -> TryOnImage:
     scores = tried.scores
     return TryOnImage(
-        b64_json=place.b64_json,
-        url=place.url,
+        b64_json=where.b64_json,
+        url=where.url,
         seed=tried.picture.seed,
         size=str(tried.picture.size),
         score=None if scores is None else scores.total,

@@ -7,12 +7,11 @@ from pydantic.json_schema import models_json_schema
 from gateway.api.tryon_body import PICTURE_FIELDS
 from gateway.api.tryon_request import TryOnRequest
 from gateway.api.tryon_response import TRYON_EVENTS
+from gateway.api.upload_schema import FILE, REF, json_or_form
 
 _PEOPLE = ("model_image", "human_image", "personImage", "sourceImage")
 _GARMENTS = ("garment_image", "cloth_image", "productImages", "referenceImage")
 _LISTS = ("garment_image", "productImages")
-_REF = "#/components/schemas/{model}"
-_FILE = {"type": "string", "contentMediaType": "application/octet-stream"}
 _TEXT = {"type": "string"}
 _EXAMPLE = {
     "model_image": "https://images.example.org/person.jpg",
@@ -22,22 +21,13 @@ _EXAMPLE = {
     "seed": 7,
 }
 
-TRYON_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {"schema": {"$ref": _REF.format(model="TryOnRequest")}},
-            "multipart/form-data": {"schema": {"$ref": _REF.format(model="TryOnForm")}},
-        },
-    }
-}
-"""For a route's `openapi_extra`: the framework describes only bodies that it parses itself."""
+TRYON_BODY = json_or_form("TryOnRequest", "TryOnForm")
 
 
 def tryon_schemas() -> dict[str, Any]:
     """What the document's components need: bodies and events, and what these refer to."""
     kinds = [(TryOnRequest, "validation"), *((kind, "serialization") for kind in TRYON_EVENTS)]
-    _, described = models_json_schema(kinds, ref_template=_REF)  # type: ignore[arg-type] # literals in a tuple
+    _, described = models_json_schema(kinds, ref_template=REF)  # type: ignore[arg-type] # literals in a tuple
     schemas: dict[str, Any] = described["$defs"]
     fields = schemas["TryOnRequest"]
     fields["allOf"] = [{"anyOf": [{"required": [name]} for name in names]} for names in (_PEOPLE, _GARMENTS)]
@@ -51,8 +41,8 @@ def _with_files(properties: dict[str, Any]) -> dict[str, Any]:
     files = {}
     for name in PICTURE_FIELDS:
         known = properties[name]
-        kinds: list[dict[str, Any]] = [_FILE, _TEXT]
+        kinds: list[dict[str, Any]] = [FILE, _TEXT]
         if name in _LISTS:
-            kinds.append({"type": "array", "items": {"anyOf": [_FILE, _TEXT]}})
+            kinds.append({"type": "array", "items": {"anyOf": [FILE, _TEXT]}})
         files[name] = {"anyOf": kinds, "title": known["title"], "description": known["description"]}
     return {**properties, **files}

@@ -26,13 +26,14 @@ _Body = TypeVar("_Body", bound=StrictBody)
 class FormRules:
     """Which fields of a form are files, which are lists (each may be both), and how long a text may be, in bytes.
 
-    `links`: a file's field may hold a text instead.
+    `files` None: any field may be one. `links`: a file's field may hold a text instead.
     """
 
-    files: frozenset[str]
+    files: frozenset[str] | None
     lists: frozenset[str]
     longest_text: int
     links: bool
+    most_files: int = _MOST_FILES
 
 
 _EDITS = FormRules(
@@ -104,7 +105,7 @@ def is_form(content_type: str) -> bool:
 async def read_form(request: Request, rules: FormRules) -> AsyncIterator[Upload]:
     """Its files are gone when the block ends. Raises InvalidRequest, ClientGone."""
     try:
-        form = await request.form(max_files=_MOST_FILES, max_fields=_MOST_FIELDS, max_part_size=rules.longest_text)
+        form = await request.form(max_files=rules.most_files, max_fields=_MOST_FIELDS, max_part_size=rules.longest_text)
     except ClientDisconnect as error:
         raise ClientGone("the client closed the connection while it sent the body") from error
     except HTTPException as error:
@@ -124,7 +125,7 @@ def _sorted(form: FormData, rules: FormRules) -> Upload:
         name = key.removesuffix("[]")
         if isinstance(value, UploadFile):
             files.setdefault(name, []).append(_file(name, value, rules))
-        elif name in rules.files and not rules.links:
+        elif rules.files is not None and name in rules.files and not rules.links:
             raise InvalidRequest(f"'{name}' must be a file, with a file name; links are not fetched", param=name)
         # Clients write null as nothing.
         elif value:
@@ -133,7 +134,7 @@ def _sorted(form: FormData, rules: FormRules) -> Upload:
 
 
 def _file(name: str, upload: UploadFile, rules: FormRules) -> PictureFile:
-    if name not in rules.files:
+    if rules.files is not None and name not in rules.files:
         raise InvalidRequest(f"unknown file '{name[:100]}'", code="unknown_parameter", param=name[:100])
     if not upload.size:
         raise InvalidRequest(f"'{name}' is an empty file", param=name)

@@ -16,6 +16,7 @@ class Stage(StrEnum):
     DENOISE = "denoise"
     DECODE = "decode"
     ENCODE_IMAGE = "encode_image"
+    LAYERS_RESTORE = "layers_restore"
     TRYON_LOAD = "tryon_load"
     TRYON_PARSE = "tryon_parse"
     TRYON_GARMENT = "tryon_garment"

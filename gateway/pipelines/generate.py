@@ -1,10 +1,9 @@
 """Prompts, and pictures that came in, to pictures: tokenise, read, encode, denoise, decode, write files."""
 
 import asyncio
-import logging
 
 from families.manifest import ModelManifest
-from gateway.domain.backend import DenoiseEvent, InferenceBackend, Latents, Pixels, Preview, Release, StepDone
+from gateway.domain.backend import InferenceBackend, Latents, Pixels, Release
 from gateway.domain.errors import InvalidRequest
 from gateway.domain.pictures import GenerateCommand, Generated, GenerateListener, Picture
 from gateway.domain.telemetry import Stage, Telemetry
@@ -19,12 +18,11 @@ from gateway.pipelines.imaging import PictureEncoder
 from gateway.pipelines.incoming import PictureReader
 from gateway.pipelines.lora import known_loras, text_loras
 from gateway.pipelines.models import ModelLibrary, ServedModel
-from gateway.pipelines.previews import Previews
-from gateway.pipelines.prompts import TokenizedPrompt
+from gateway.pipelines.previews import with_previews
+from gateway.pipelines.prompts import cut_warnings
+from gateway.pipelines.purpose import purpose_of
 from gateway.pipelines.sampling import Sampling
 from gateway.pipelines.turn import Turns
-
-logger = logging.getLogger(__name__)
 
 
 class GeneratePipeline:
@@ -61,7 +59,7 @@ class GeneratePipeline:
 
     async def _generate(self, command: GenerateCommand, listener: GenerateListener | None) -> Generated:
         model = self._models.find(command.model)
-        _check_prompted(model)
+        check_prompted(model)
         known_loras(command.loras, model)
         guided = model.manifest.guided and command.guidance_scale > 1
         canvas = await self._canvas(command, model.manifest)
@@ -75,7 +73,7 @@ class GeneratePipeline:
             listener=None if listener is None else FirstTold(listener),
         )
         pictures = await self._sampling.released(command.model, lambda release: self._draw(drawing, release))
-        return Generated(pictures, drawing.usage, (*_warnings(positive, negative), *canvas.warnings))
+        return Generated(pictures, drawing.usage, (*cut_warnings(positive, negative), *canvas.warnings))
 
     async def _canvas(self, command: GenerateCommand, manifest: ModelManifest) -> Canvas:
         if command.edit is not None:
@@ -100,19 +98,7 @@ class GeneratePipeline:
             )
         beginning, references = await self._encode_pictures(drawing, release)
         job = drawing.job(release, conditions, beginning, references)
-        previews = Previews(render, drawing.listener)
-
-        def hear(event: DenoiseEvent) -> None:
-            if drawing.listener is not None:
-                drawing.listener.started()
-                if isinstance(event, StepDone | Preview):
-                    drawing.listener.progress(event.step / job.steps)
-            if isinstance(event, Preview):
-                previews.add(event.latents)
-
-        async with previews.running():
-            latents = await self._sampling.latents(job, hear)
-        return await render(latents)
+        return await render(await with_previews(self._sampling, job, render, drawing.listener))
 
     async def _encode_pictures(self, drawing: Drawing, release: Release) -> tuple[Latents | None, tuple[Latents, ...]]:
         """Of the canvas: the picture that is begun from, and the references; one after the other, of any sizes."""
@@ -141,24 +127,9 @@ class GeneratePipeline:
             return tuple(await asyncio.gather(*(file(index, seed) for index, seed in enumerate(command.seeds))))
 
 
-def _check_prompted(model: ServedModel) -> None:
+def check_prompted(model: ServedModel) -> None:
     """Raises InvalidRequest for models that draw nothing from words."""
-    if model.manifest.try_on is not None:
+    if model.manifest.try_on is not None or model.manifest.layers is not None:
         raise InvalidRequest(
-            f"the model {model.public_id} dresses a person and takes no prompt: ask it through /v1/tryon-fast, "
-            "/v1/tryon-premium or, with the person and the garment as images, /v1/images/edits",
-            code="model_needs_pictures",
-            param="model",
+            f"the model {model.public_id} {purpose_of(model.manifest)}", code="model_needs_pictures", param="model"
         )
-
-
-def _warnings(positive: TokenizedPrompt, negative: TokenizedPrompt) -> tuple[str, ...]:
-    """One sentence for each prompt that lost its end, logged too."""
-    sentences = tuple(
-        f"{field} was cut: the model reads {tokens.kept} tokens and the last {tokens.dropped} had no effect"
-        for field, tokens in (("prompt", positive), ("negative_prompt", negative))
-        if tokens.dropped
-    )
-    for sentence in sentences:
-        logger.warning(sentence)
-    return sentences

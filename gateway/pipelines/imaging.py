@@ -10,6 +10,7 @@ import numpy.typing as npt
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from gateway.domain.layers import Sheet
 from gateway.domain.pictures import GenerateCommand, PictureEncoding, PictureFormat, PictureSize
 from gateway.pipelines.canvas import Canvas
 from gateway.pipelines.frame import size_of
@@ -62,6 +63,19 @@ def encode_picture(pixels: npt.NDArray[np.uint8], encoding: PictureEncoding, par
             image.save(target, "JPEG", quality=encoding.quality, subsampling=0)
         case PictureFormat.WEBP:
             image.save(target, "WEBP", quality=encoding.quality, method=_WEBP_METHOD)
+    return target.getvalue()
+
+
+def encode_sheet(sheet: Sheet, file_format: PictureFormat) -> bytes:
+    """RGBA as a file, without loss. Raises ValueError for JPEG, which has no alpha."""
+    image, target = Image.fromarray(sheet), io.BytesIO()
+    match file_format:
+        case PictureFormat.PNG:
+            image.save(target, "PNG", compress_level=_PNG_LEVEL)
+        case PictureFormat.WEBP:
+            image.save(target, "WEBP", lossless=True, method=_WEBP_METHOD)
+        case PictureFormat.JPEG:
+            raise ValueError("a JPEG file has no alpha")
     return target.getvalue()
 
 

@@ -41,18 +41,18 @@ class PictureReader:
     """Decodes off the event loop."""
 
     def __init__(self, max_pixels: int) -> None:
-        self._max_pixels = max_pixels
+        self.max_pixels = max_pixels
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="incoming")
 
     async def read(self, picture: PictureFile) -> IncomingPicture:
         """Raises InvalidRequest naming the field."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, read_picture, picture, self._max_pixels)
+        return await loop.run_in_executor(self._threads, read_picture, picture, self.max_pixels)
 
     async def read_sheet(self, picture: PictureFile) -> Sheet:
         """With its alpha, colours straight. Raises InvalidRequest naming the field."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, read_sheet, picture, self._max_pixels)
+        return await loop.run_in_executor(self._threads, read_sheet, picture, self.max_pixels)
 
     def close(self) -> None:
         """Let running work end and free the threads."""

@@ -32,12 +32,13 @@ class ModelLibrary:
     """Looks models up by public id or bare name."""
 
     def __init__(self, sources: Mapping[str, ModelSource], default: str | None) -> None:
-        """Reads every tokenizer. `default` None takes the first by name, of those that take prompts if there are any.
+        """Reads every tokenizer. `default` None takes the first by name, of those that draw from prompts if there are
+        any.
 
         Raises ModelNotFound for a wrong default.
         """
         self._models = {name: _serve(source) for name, source in sorted(sources.items())}
-        prompted = (name for name, model in self._models.items() if model.manifest.prompts)
+        prompted = (name for name, model in self._models.items() if _draws_from_prompts(model.manifest))
         self._default = default if default is not None else next(prompted, next(iter(self._models), None))
         if self._default is not None:
             self.find(self._default)
@@ -56,6 +57,10 @@ class ModelLibrary:
         known = ", ".join(model.public_id for model in self.all()) or "none: no model folder was found"
         asked = "no model was named and there is no default" if wanted is None else f"unknown model {wanted[:200]!r}"
         raise ModelNotFound(f"{asked}; available models: {known}", param="model")
+
+
+def _draws_from_prompts(manifest: ModelManifest) -> bool:
+    return bool(manifest.prompts) and manifest.layers is None
 
 
 def _serve(source: ModelSource) -> ServedModel:

@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Generic, Protocol, TypeVar
 
+from gateway.domain.backend import DenoiseEvent, DenoiseJob, Latents, Preview, StepDone
 from gateway.domain.errors import GatewayError
-from gateway.domain.pictures import PartialPicture, Picture
+from gateway.domain.pictures import GenerateListener, PartialPicture, Picture
+from gateway.pipelines.sampling import Sampling
 
 Estimate = TypeVar("Estimate")
 """What pictures are rendered from: latents, or the pixels of a part."""
@@ -55,3 +57,24 @@ class Previews(Generic[Estimate]):
                 if self._listener is not None:
                     self._listener.partial(PartialPicture(picture.index, order, picture.data, picture.size))
             order += 1
+
+
+async def with_previews(
+    sampling: Sampling,
+    job: DenoiseJob,
+    render: Callable[[Latents], Awaitable[tuple[Picture, ...]]],
+    listener: GenerateListener | None,
+) -> Latents:
+    """Run the job and tell of it; `render` makes pictures of its previews."""
+    previews = Previews(render, listener)
+
+    def hear(event: DenoiseEvent) -> None:
+        if listener is not None:
+            listener.started()
+            if isinstance(event, StepDone | Preview):
+                listener.progress(event.step / job.steps)
+        if isinstance(event, Preview):
+            previews.add(event.latents)
+
+    async with previews.running():
+        return await sampling.latents(job, hear)

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import AbstractContextManager, aclosing, contextmanager
 from typing import TypeVar
 
 from gateway.domain.backend import Denoised, DenoiseEvent, DenoiseJob, InferenceBackend, Latents, Release
@@ -44,9 +44,14 @@ class Sampling:
                         return event.latents
         raise BackendFailed("the denoiser's events ended without latents")
 
-    @contextmanager
-    def timed(self, stage: Stage) -> Iterator[None]:
-        """What is done inside counts as this stage, if it ends well."""
-        begun = time.monotonic()
-        yield
-        self._telemetry.stage(stage, time.monotonic() - begun)
+    def timed(self, stage: Stage) -> AbstractContextManager[None]:
+        """See `timed`."""
+        return timed(self._telemetry, stage)
+
+
+@contextmanager
+def timed(telemetry: Telemetry, stage: Stage) -> Iterator[None]:
+    """What is done inside counts as this stage, if it ends well."""
+    begun = time.monotonic()
+    yield
+    telemetry.stage(stage, time.monotonic() - begun)

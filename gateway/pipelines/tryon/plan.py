@@ -10,6 +10,7 @@ from gateway.domain.tryon import MOST_GARMENTS, TryOnCommand, TryOnMode, TryOnSt
 from gateway.domain.tryon_errors import InputValidationError
 from gateway.domain.tryon_options import TryOnOptions
 from gateway.pipelines.models import ModelLibrary
+from gateway.pipelines.purpose import purpose_of
 
 _ONCE = (TryOnStage.LOAD, TryOnStage.GARMENT)
 _EACH = (TryOnStage.PARSE, TryOnStage.CROP, TryOnStage.MASK, TryOnStage.GENERATE)
@@ -86,7 +87,10 @@ def _model(name: str | None, models: ModelLibrary) -> ModelManifest:
     manifest = models.find(name).manifest
     if manifest.try_on is None:
         known = ", ".join(model.name for model in dressing) or "none"
-        raise InvalidRequest(f"the model {manifest.name} does no try-on; those that do: {known}", param="model")
+        raise InvalidRequest(
+            f"the model {manifest.name} does no try-on: it {purpose_of(manifest)}; those that do: {known}",
+            param="model",
+        )
     return manifest
 
 
