@@ -18,7 +18,7 @@ from families.vision.source import VisionSource
 from gateway.adapters.fetch import PictureFetcher
 from gateway.adapters.prometheus import PrometheusTelemetry
 from gateway.adapters.registry import find_models, find_vision, open_registry
-from gateway.api import edits, errors, files, health, images, jobs, layers, models, registry, tryon
+from gateway.api import edits, errors, files, health, images, jobs, layers, layers_compose, models, registry, tryon
 from gateway.api.event_schemas import describe_events
 from gateway.api.generation_command import GenerationDefaults
 from gateway.api.generation_job import EDIT, GENERATION, GenerationJobs
@@ -39,6 +39,7 @@ from gateway.pipelines.incoming import PictureReader
 from gateway.pipelines.jobs.handler import JobHandler
 from gateway.pipelines.jobs.limits import JobLimits
 from gateway.pipelines.jobs.opening import Stores, open_jobs
+from gateway.pipelines.layers.composer import Composer
 from gateway.pipelines.layers.draw import LayersDraw
 from gateway.pipelines.layers.pipeline import LayersPipeline
 from gateway.pipelines.models import ModelLibrary
@@ -113,7 +114,7 @@ def create_app(
         redoc_url=None,
     )
     errors.install(app)
-    for module in (images, edits, tryon, layers, jobs, files, models, registry, health):
+    for module in (images, edits, tryon, layers, layers_compose, jobs, files, models, registry, health):
         app.include_router(module.router)
     describe_events(app)
     studio = _page(settings)
@@ -129,7 +130,7 @@ def create_app(
             {page.UPLOAD_PATH}
             | {
                 route.path
-                for router in (edits.router, tryon.router, layers.router)
+                for router in (edits.router, tryon.router, layers.router, layers_compose.router)
                 for route in router.routes
                 if isinstance(route, APIRoute)
             }
@@ -166,6 +167,7 @@ async def _running(settings: Settings, made: _Made) -> AsyncIterator[Services]:
     embeddings = EmbeddingCache(backend, generation.embedding_cache_bytes, telemetry)
     encoder = PictureEncoder()
     reader = PictureReader(settings.uploads.max_pixels)
+    composer = Composer(reader)
     stores = open_stores(settings)
     pipeline = GeneratePipeline(
         backend=backend,
@@ -214,6 +216,7 @@ async def _running(settings: Settings, made: _Made) -> AsyncIterator[Services]:
                 pipeline=drawer,
                 tryon=dresser,
                 layers=separator,
+                composer=composer,
                 fetcher=made.fetcher,
                 admission=admission,
                 defaults=GenerationDefaults(
@@ -236,6 +239,7 @@ async def _running(settings: Settings, made: _Made) -> AsyncIterator[Services]:
     finally:
         await embeddings.close()
         encoder.close()
+        composer.close()
         reader.close()
         await made.fetcher.close()
         await asyncio.to_thread(made.registry.close)

@@ -7,6 +7,7 @@ from pydantic.json_schema import models_json_schema
 
 from gateway.api.generation_stream import EDIT_EVENTS, GENERATION_EVENTS, EventKinds
 from gateway.api.job_events import JOB_EVENTS
+from gateway.api.layers_compose_schema import compose_schemas
 from gateway.api.layers_schema import layers_schemas
 from gateway.api.tryon_schema import tryon_schemas
 
@@ -28,7 +29,7 @@ def describe_events(app: FastAPI) -> None:
             _, events = models_json_schema(
                 [(kind, "serialization") for kind in (*kinds, *JOB_EVENTS)], ref_template="#/components/schemas/{model}"
             )
-            schemas.update(events["$defs"] | tryon_schemas() | layers_schemas())
+            schemas.update(events["$defs"] | tryon_schemas() | layers_schemas() | compose_schemas())
         return generate()
 
     # The framework's documented way to extend its description.

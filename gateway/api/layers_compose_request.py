@@ -34,8 +34,8 @@ class ComposeLayer(StrictBody):
         str,
         Field(
             description=(
-                "A data URI, bare base64, or an http(s) link; in a form also the name under which a file is sent. Still "
-                "PNG, JPEG or WebP, upright by EXIF."
+                "A data URI, bare base64, or an http(s) link; in a form also the name under which a file is sent. "
+                "Still PNG, JPEG or WebP, upright by EXIF."
             )
         ),
     ]
@@ -98,7 +98,9 @@ class LayersComposeRequest(StrictBody):
     ] = None
     background: Annotated[
         str | None,
-        Field(description="`transparent` (default), or a colour below all layers.", examples=["transparent", "#ffffff"]),
+        Field(
+            description="`transparent` (default), or a colour below all layers.", examples=["transparent", "#ffffff"]
+        ),
     ] = None
     output: Annotated[
         Literal["picture", "zip", "psd", "ora", "pptx", "webp-animation"] | None,

@@ -9,6 +9,7 @@ from families.registry import ModelRegistry
 from gateway.adapters.fetch import PictureFetcher
 from gateway.api.generation_command import GenerationDefaults
 from gateway.domain.backend import InferenceBackend
+from gateway.domain.composing import Composes
 from gateway.domain.errors import BackendUnavailable
 from gateway.domain.layering import TakesApart
 from gateway.domain.pictures import DrawsPictures
@@ -45,6 +46,7 @@ class Services:
     pipeline: DrawsPictures
     tryon: TryOnRunner
     layers: TakesApart
+    composer: Composes
     fetcher: PictureFetcher
     admission: Admission
     defaults: GenerationDefaults

@@ -125,7 +125,7 @@ def _sorted(form: FormData, rules: FormRules) -> Upload:
         name = key.removesuffix("[]")
         if isinstance(value, UploadFile):
             files.setdefault(name, []).append(_file(name, value, rules))
-        elif rules.files is not None and name in rules.files and not rules.links:
+        elif name in (rules.files or ()) and not rules.links:
             raise InvalidRequest(f"'{name}' must be a file, with a file name; links are not fetched", param=name)
         # Clients write null as nothing.
         elif value:
