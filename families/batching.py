@@ -15,6 +15,9 @@ MAX_BATCH: Mapping[Component, int] = MappingProxyType(
 )
 """Of the components which are called once a request."""
 
+SHORTEST_TEXT = 64
+"""Tokens of the shortest text that a denoiser is given where padding is cut off; longer ones have twice as many, or
+four times, and so on."""
 PROMPT_PIECES = 4
 """Pieces that a long prompt may be read in, by models that can; what is longer is cut."""
 MAX_ROWS = 16

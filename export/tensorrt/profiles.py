@@ -1,7 +1,7 @@
 """A recipe's shape profiles, in pixels and rows, as the shapes of one component's inputs.
 
 An axis is known by its symbol in the signature: `batch`, `latent_height`, `latent_width`, `height`, `width` (pixels),
-`text_length`.
+`text_length`, and of the picture that a model takes apart, `reference_length`.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from export.errors import RecipeError
 from export.recipe import Range, Recipe, ShapeProfile, Target
 from export.recipe_components import components_of
-from families.batching import MAX_BATCH, PROMPT_PIECES
+from families.batching import MAX_BATCH, PROMPT_PIECES, SHORTEST_TEXT
 from families.manifest import Component, ModelManifest
 from families.tensors import LATENT_HEIGHT, LATENT_WIDTH, ComponentSignature, TensorSpec
 
 BATCH = "batch"
 TEXT_LENGTH = "text_length"
+REFERENCE_LENGTH = "reference_length"
 
 Shape = tuple[int, ...]
 
@@ -98,6 +99,8 @@ def _symbol_ranges(manifest: ModelManifest, component: Component, profile: Shape
         "width": _side(manifest, profile.width, rule.default_width, f"{key}.width"),
     }
     ranges = {BATCH: batch, **pixels, **_latent_sides(manifest, component, pixels["height"], pixels["width"])}
+    if manifest.layers is not None:
+        ranges[REFERENCE_LENGTH] = _picture_length(manifest, pixels["height"], pixels["width"])
     if any(TEXT_LENGTH in spec.dims for spec in manifest.denoiser.inputs):
         ranges[TEXT_LENGTH] = _text_length(manifest, profile.text_length, f"{key}.text_length")
     elif profile.text_length is not None:
@@ -118,23 +121,37 @@ def _side(manifest: ModelManifest, wanted: Range | None, default: int, key: str)
 
 
 def _latent_sides(manifest: ModelManifest, component: Component, height: Range, width: Range) -> dict[str, Range]:
-    """The same sides in latent cells: of a picture, or of all that the denoiser works on."""
+    """The same sides in latent cells: of a picture, or of all that the denoiser works on, for any number of layers."""
+    layers = manifest.layers
+    counts = (None, None, None) if layers is None else (layers.minimum, layers.usual, layers.maximum)
 
-    def size(bound: str) -> tuple[int, int]:
+    def size(bound: str, count: int | None) -> tuple[int, int]:
         pixels = (getattr(height, bound), getattr(width, bound))
         if component is Component.DENOISER:
-            return manifest.latent_size(*pixels)
+            return manifest.latent_size(*pixels, count)
         return pixels[0] // manifest.latent.downscale, pixels[1] // manifest.latent.downscale
 
-    (low, narrow), (best, usual), (high, wide) = (size(bound) for bound in ("min", "opt", "max"))
+    sizes = (size(bound, count) for bound, count in zip(("min", "opt", "max"), counts, strict=True))
+    (low, narrow), (best, usual), (high, wide) = sizes
     return {LATENT_HEIGHT: Range(min=low, opt=best, max=high), LATENT_WIDTH: Range(min=narrow, opt=usual, max=wide)}
 
 
+def _picture_length(manifest: ModelManifest, height: Range, width: Range) -> Range:
+    """Cells of one picture."""
+    cell = manifest.latent.downscale**2
+    low, best, high = (getattr(height, bound) * getattr(width, bound) // cell for bound in ("min", "opt", "max"))
+    return Range(min=low, opt=best, max=high)
+
+
 def _text_length(manifest: ModelManifest, wanted: Range | None, key: str) -> Range:
-    """Tokens: the recipe's, or from one piece of a prompt to as many as a request may have, tuned at one."""
-    piece = manifest.prompts[0].length
-    tokens = wanted or Range(min=piece, opt=piece, max=piece * PROMPT_PIECES)
-    _check_bounds(manifest, tokens, piece, piece * PROMPT_PIECES, key)
+    """Tokens: the recipe's, or from the shortest text to as many as a request may have, tuned at the shortest."""
+    rule = manifest.prompts[0]
+    length = next(int(spec.dims[0]) for spec in manifest.text_encoder.outputs if len(spec.dims) > 1)
+    # Where padding is masked it is cut off; elsewhere models get what they were trained on.
+    least = length if rule.mask is None else min(SHORTEST_TEXT, length)
+    most = length * PROMPT_PIECES if rule.chunked else length
+    tokens = wanted or Range(min=least, opt=least, max=most)
+    _check_bounds(manifest, tokens, least, most, key)
     return tokens
 
 

@@ -36,11 +36,11 @@ class EndToEnd:
 
     @cached_property
     def reference(self) -> torch.Tensor:
-        """The pictures of torch alone, uint8 [B, H, W, 3]."""
+        """The pictures of torch alone, uint8 [B, H, W, C]."""
         return self.draw({})
 
     def draw(self, artefacts: Mapping[Component, nn.Module]) -> torch.Tensor:
-        """The pictures with these components in place of torch's, uint8 [B, H, W, 3]."""
+        """The pictures with these components in place of torch's, uint8 [B, H, W, C]."""
         manifest = self._source.manifest
 
         def load(component: Component) -> nn.Module:
@@ -89,8 +89,8 @@ class EndToEnd:
 
 
 def _png(pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bytes:
-    """[H, W, 3] as a PNG that is not larger than a page shows."""
-    image = Image.fromarray(pixels)
+    """[H, W, 3 or 4] as a PNG that is not larger than a page shows; differences of the alpha would hide the others."""
+    image = Image.fromarray(pixels[..., :3])
     image.thumbnail((_SHOWN_SIDE, _SHOWN_SIDE))
     buffer = io.BytesIO()
     image.save(buffer, "PNG", optimize=True)

@@ -116,12 +116,13 @@ class ReferenceSamples:
 
     def _encoding(self) -> tuple[Sample, ...]:
         """Random pixels: more than any picture asks of the encoder."""
-        name, cell = self._manifest.vae_encoder.inputs[0].name, self._manifest.latent.downscale
+        spec, cell = self._manifest.vae_encoder.inputs[0], self._manifest.latent.downscale
         generator = np.random.default_rng(0)
         made = []
         for (height, width), rows in zip(self.sizes, (3, 2, 1, 2), strict=True):
-            pixels = generator.integers(0, 256, (rows, height * cell, width * cell, 3), dtype=np.uint8)
-            made.append(Sample(f"{rows} x {height}x{width}", (NamedTensor(name, pixels),)))
+            shape = (rows, height * cell, width * cell, int(spec.dims[-1]))
+            pixels = generator.integers(0, 256, shape, dtype=np.uint8)
+            made.append(Sample(f"{rows} x {height}x{width}", (NamedTensor(spec.name, pixels),)))
         return tuple(made)
 
     def _decoding(self) -> tuple[Sample, ...]:

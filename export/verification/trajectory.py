@@ -79,24 +79,34 @@ def with_negative(conditions: Conditions, negative: Conditions) -> Conditions:
 def denoiser_conditions(manifest: ModelManifest, given: Conditions, size: tuple[int, int]) -> Conditions:
     """All that the denoiser is told beside sample and timestep, in its signature's order, a row a prompt of `given`.
 
-    `size`: latent height and width. There are no references.
+    `size`: latent height and width. There are no references but the picture that a model takes apart.
     """
     rows = len(given[0])
     more: list[torch.Tensor] = []
+    pictures = _pictures(manifest, size)
     if manifest.references is not None:
         spec = next(spec for spec in manifest.denoiser.inputs if spec.name == REFERENCE)
-        more.append(torch.zeros((1, 0, int(spec.dims[-1]))))
+        cells = sum(height * width for height, width in pictures)
+        more.append(torch.randn((1, cells, int(spec.dims[-1])), generator=torch.Generator().manual_seed(cells)))
     length = next((value.shape[1] for value in given if value.ndim == _SEQUENCE), 0)
     family = FAMILIES.get(manifest.family)
     if family is not None:
-        derived = family.derive(manifest, Layout(*size, text_length=length))
+        derived = family.derive(manifest, Layout(*size, text_length=length, references=pictures))
         more.extend(torch.from_numpy(tensor.array) for tensor in derived)
     return (*given, *(value.expand(rows, *value.shape[1:]) for value in more))
 
 
+def _pictures(manifest: ModelManifest, size: tuple[int, int]) -> tuple[tuple[int, int], ...]:
+    """Sizes of the reference pictures beside latents of this size, in cells; layers are as many as are usual."""
+    return () if manifest.layers is None else ((size[0] // manifest.layers.frames(), size[1]),)
+
+
 def drawn(manifest: ModelManifest, latents: torch.Tensor) -> torch.Tensor:
-    """What of the denoised latents [images, C, h, w] is the picture."""
+    """What of the denoised latents [images, C, h, w] is the picture, or the layers: the lowest of all images first."""
     rule = manifest.try_on
+    if manifest.layers is not None:
+        frames = torch.stack(latents.chunk(manifest.layers.frames(), dim=2))
+        return frames[1:].flatten(0, 1)
     return latents if rule is None else torch.from_numpy(of_person(rule, latents.numpy()))
 
 

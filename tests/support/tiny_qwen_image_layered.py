@@ -20,7 +20,7 @@ LAYERED_CHANNELS = 8
 
 
 def write_tiny_qwen_image_layered(
-    folder: Path, *, seed: int = 0, side: int = 64, layers: dict[str, Any] | None = None
+    folder: Path, *, seed: int = 0, side: int = 64, blocks: int = 2, layers: dict[str, Any] | None = None
 ) -> Path:
     """A diffusers QwenImageLayeredPipeline folder (fp32 safetensors, fast tokenizer) for pictures of about `side`
     squared; 16 pixels a latent cell. `layers`: what its card says of them besides.
@@ -32,7 +32,7 @@ def write_tiny_qwen_image_layered(
         vae=tiny_vae(channels=LAYERED_CHANNELS, colours=4),
         text_encoder=tiny_text_encoder(tokenizer),
         tokenizer=tokenizer,
-        transformer=tiny_transformer(channels=LAYERED_CHANNELS, layered=True),
+        transformer=tiny_transformer(channels=LAYERED_CHANNELS, blocks=blocks, layered=True),
     ).save_pretrained(folder)
     index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
     index["_class_name"] = "QwenImageLayeredPipeline"
