@@ -113,7 +113,7 @@ class LayersComposeRequest(StrictBody):
         ),
     ] = None
     output_format: Annotated[
-        Literal["png", "webp", "jpeg"] | None,
+        Literal["png", "jpeg", "webp"] | None,
         Field(description="Default png; webp is without loss, too. jpeg has no alpha: for opaque pictures only."),
     ] = None
     response_format: Annotated[

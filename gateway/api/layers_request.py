@@ -143,7 +143,7 @@ class ImageLayersRequest(StrictBody):
         ),
     ] = None
     output_format: Annotated[
-        Literal["png", "webp", "jpeg"] | None,
+        Literal["png", "jpeg", "webp"] | None,
         Field(
             description="File format of the pictures, without loss. Default png; jpeg is refused: it has no alpha.",
         ),
