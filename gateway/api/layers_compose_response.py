@@ -8,8 +8,7 @@ from pydantic import BaseModel, Field
 from gateway.api.layers_response import LayersFile
 from gateway.api.placing import Keep, place
 from gateway.domain.composing import ComposeCommand, ComposeResult
-from gateway.domain.files import FileType
-from gateway.pipelines.layers.files import file_kind
+from gateway.pipelines.layers.files import file_type
 
 
 class ComposedImage(BaseModel):
@@ -48,5 +47,5 @@ async def composed_answer(result: ComposeResult, command: ComposeCommand, keep: 
 async def _file(result: ComposeResult, command: ComposeCommand, keep: Keep | None) -> LayersFile | None:
     if result.file is None or command.output is None:
         return None
-    where = await place(result.file, FileType(file_kind(command.output).extension), keep)
+    where = await place(result.file, file_type(command.output), keep)
     return LayersFile(format=command.output, b64_json=where.b64_json, url=where.url)

@@ -8,11 +8,10 @@ from pydantic import BaseModel, Field, RootModel
 from gateway.api.generation_response import Usage, whole_usage
 from gateway.api.placing import Keep, Place, place
 from gateway.domain.edits import PictureFile
-from gateway.domain.files import FileType
 from gateway.domain.layering import LayerPicture, LayersCommand, LayersResult
 from gateway.domain.layers import LayersFormat
 from gateway.domain.pictures import GenerateCommand, Picture
-from gateway.pipelines.layers.files import file_kind
+from gateway.pipelines.layers.files import file_type
 
 
 class _Placed(BaseModel):
@@ -150,7 +149,7 @@ async def _source(
 async def _file(data: bytes | None, output: LayersFormat, keep: Keep | None) -> LayersFile | None:
     if data is None:
         return None
-    where = await place(data, FileType(file_kind(output).extension), keep)
+    where = await place(data, file_type(output), keep)
     return LayersFile(format=output, b64_json=where.b64_json, url=where.url)
 
 

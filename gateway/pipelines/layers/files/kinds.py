@@ -1,28 +1,19 @@
 """What kinds of files there are."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from gateway.domain.files import FileType
 from gateway.domain.layers import LayersFormat
 
-
-@dataclass(frozen=True, slots=True)
-class FileKind:
-    """`extension` without a dot."""
-
-    media_type: str
-    extension: str
-
-
-_KINDS: Mapping[LayersFormat, FileKind] = {
-    LayersFormat.ZIP: FileKind("application/zip", "zip"),
-    LayersFormat.PSD: FileKind("image/vnd.adobe.photoshop", "psd"),
-    LayersFormat.ORA: FileKind("image/openraster", "ora"),
-    LayersFormat.PPTX: FileKind("application/vnd.openxmlformats-officedocument.presentationml.presentation", "pptx"),
-    LayersFormat.WEBP_ANIMATION: FileKind("image/webp", "webp"),
+_TYPES: Mapping[LayersFormat, FileType] = {
+    LayersFormat.ZIP: FileType.ZIP,
+    LayersFormat.PSD: FileType.PSD,
+    LayersFormat.ORA: FileType.ORA,
+    LayersFormat.PPTX: FileType.PPTX,
+    LayersFormat.WEBP_ANIMATION: FileType.WEBP,
 }
 
 
-def file_kind(file_format: LayersFormat) -> FileKind:
+def file_type(file_format: LayersFormat) -> FileType:
     """Raises KeyError for `list`, which is no file."""
-    return _KINDS[file_format]
+    return _TYPES[file_format]
