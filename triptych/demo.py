@@ -1,8 +1,6 @@
-"""`triptych demo`: the whole stack on free ports: prompts at once, people in other clothes, a sheet of the pictures."""
+"""`triptych demo`: the whole stack on free ports: prompts at once, people in other clothes, layers; a sheet of all."""
 
 import asyncio
-import base64
-import io
 import os
 import subprocess
 import sys
@@ -18,6 +16,8 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from triptych.demo_layers import DemoLayers, take_apart
+from triptych.demo_pictures import decoded
 from triptych.demo_prompts import DEMO_PROMPTS, DemoPrompt
 from triptych.demo_sheet import draw_sheet
 from triptych.demo_tryon import GARMENTS, DemoTryOn, dress
@@ -28,6 +28,8 @@ _START_SECONDS = 900.0
 _ENVIRONMENT = {"TRIPTYCH_MODELS__ALIASES": "[]"}
 """The prompts are the embedded model's: others, which may have to be compiled for long, are left out."""
 _STOP_SECONDS = 60.0
+_APART, _ELSEWHERE = 3, 1
+"""Of the prompts: whose picture is taken apart, and where to."""
 
 
 class DemoError(RuntimeError):
@@ -52,18 +54,25 @@ def run_demo(runtime_directory: Path, backend: str, console: Console) -> Path:
         began = time.perf_counter()
         results = asyncio.run(_draw_all(url, console))
         seconds = time.perf_counter() - began
-        dressed = asyncio.run(_dress_all(url, [result.picture for result in results], console))
+        people = [result.picture for result in results]
+        dressed = asyncio.run(_dress_all(url, people, console))
+        apart = asyncio.run(_take_apart(url, people, console))
     for index, result in enumerate(results, start=1):
         result.picture.save(folder / f"{index:02}.png")
     sheet = folder / "sheet.png"
     rows = [(item.prompt.text, (*item.partials, item.picture)) for item in results]
-    draw_sheet([*rows, *(item.row for item in dressed)]).save(sheet)
+    draw_sheet([*rows, *(item.row for item in dressed), *apart.rows]).save(sheet)
     steps = sum(item.prompt.steps for item in results)
     console.print(
         f"[green]{len(results)} pictures, {steps} denoising steps in {seconds:.1f} s[/], all requests in flight at once"
     )
     console.print(
         f"[green]{len(dressed)} people dressed, fast and premium, in {max(item.seconds for item in dressed):.1f} s[/]"
+    )
+    likeness = "exactly the picture" if apart.psnr is None else f"{apart.psnr:.1f} dB like the picture"
+    console.print(
+        f"[green]a picture taken apart into {len(apart.layers)} layers and put together again "
+        f"in {apart.seconds:.1f} s[/], {likeness}"
     )
     return sheet
 
@@ -131,6 +140,13 @@ async def _dress_all(url: str, people: Sequence[Image.Image], console: Console) 
         return await asyncio.gather(*(dress(client, *pair) for pair in zip(people, GARMENTS, strict=False)))
 
 
+async def _take_apart(url: str, people: Sequence[Image.Image], console: Console) -> DemoLayers:
+    """A picture of somebody in two garments, who is also put in another's place."""
+    client = openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="none-needed", max_retries=0)
+    with console.status("taking a picture apart"):
+        return await take_apart(client, people[_APART], people[_ELSEWHERE])
+
+
 async def _draw(client: openai.AsyncOpenAI, prompt: DemoPrompt, progress: Progress, bar: TaskID) -> DemoResult:
     began = time.perf_counter()
     stream = await client.images.generate(
@@ -142,7 +158,7 @@ async def _draw(client: openai.AsyncOpenAI, prompt: DemoPrompt, progress: Progre
     pictures: list[Image.Image] = []
     async for event in stream:
         progress.advance(bar)
-        pictures.append(Image.open(io.BytesIO(base64.b64decode(event.b64_json))).convert("RGB"))
+        pictures.append(decoded(event.b64_json).convert("RGB"))
     if not pictures:
         raise DemoError(f"no picture came back for: {prompt.text}")
     return DemoResult(prompt, pictures[-1], tuple(pictures[:-1]), time.perf_counter() - began)

@@ -1,7 +1,5 @@
 """The demo's people, drawn a moment ago, in garments that they did not wear."""
 
-import base64
-import io
 import time
 from dataclasses import dataclass
 
@@ -9,6 +7,7 @@ import openai
 from PIL import Image
 from pydantic import BaseModel
 
+from triptych.demo_pictures import data_uri, decoded
 from wardrobe.world.attributes import BottomsKind, Colour, Pattern, TopKind
 from wardrobe.world.render import flat_lay
 from wardrobe.world.scene import Bottoms, Garment, Top
@@ -62,17 +61,11 @@ async def dress(client: openai.AsyncOpenAI, person: Image.Image, garment: Garmen
 
 async def _worn(client: openai.AsyncOpenAI, route: str, person: Image.Image, garment: Image.Image) -> Image.Image:
     body = {
-        "model_image": _data_uri(person),
-        "garment_image": _data_uri(garment),
+        "model_image": data_uri(person),
+        "garment_image": data_uri(garment),
         "seed": _SEED,
         "response_format": "b64_json",
     }
     answer = await client.post(route, body=body, cast_to=object)
     encoded = _Answer.model_validate(answer).data[0].b64_json
-    return Image.open(io.BytesIO(base64.b64decode(encoded))).convert("RGB")
-
-
-def _data_uri(picture: Image.Image) -> str:
-    file = io.BytesIO()
-    picture.save(file, "PNG")
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+    return decoded(encoded).convert("RGB")

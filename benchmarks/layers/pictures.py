@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from benchmarks.layers.asking import Apart
 from wardrobe.evaluation.layers_score import SHEETS, LayersCase
-from wardrobe.training.layers_vae import chequered
+from wardrobe.world.sheets import chequered
 
 _SIDE, _GAP, _HEAD, _GROUPS = 128, 6, 22, 2
 _PAPER, _INK = (250, 249, 246), (40, 40, 46)

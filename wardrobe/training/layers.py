@@ -20,13 +20,13 @@ from wardrobe.training.corpus import training_scenes
 from wardrobe.training.layers_models import FlatVae
 from wardrobe.training.layers_sample import LayersModel, take_apart
 from wardrobe.training.layers_trainer import CHECKPOINT, LayersTrainer, LayersTraining
-from wardrobe.training.layers_vae import chequered, to_tensor, trained_vae
+from wardrobe.training.layers_vae import to_tensor, trained_vae
 from wardrobe.training.runtime import CHECKPOINT_SECONDS, runtime_folder
 from wardrobe.world.canvas import SIZE, Pixels
 from wardrobe.world.captions import sample_caption
 from wardrobe.world.render import render
 from wardrobe.world.scene import scenes
-from wardrobe.world.sheets import FINEST, NAMES, finest_sheets, flatten, sheets
+from wardrobe.world.sheets import FINEST, NAMES, chequered, finest_sheets, flatten, sheets
 
 log = logging.getLogger(__name__)
 

@@ -12,6 +12,7 @@ CHANNELS = 16
 TEXT_WIDTH = 128
 _FIRST_LOG_VARIANCE = -6.0
 _RESIDUAL_GAIN = 0.3
+_FIRST_GATE = 0.5
 
 
 def build_vae() -> AutoencoderKLQwenImage:
@@ -23,7 +24,7 @@ def build_vae() -> AutoencoderKLQwenImage:
 
 def build_transformer() -> QwenImageTransformer2DModel:
     """Tokens of 2x2 latent cells: frames, then the picture; context [B, N, 128]."""
-    return QwenImageTransformer2DModel(
+    transformer = QwenImageTransformer2DModel(
         in_channels=4 * CHANNELS,
         out_channels=CHANNELS,
         num_layers=7,
@@ -34,6 +35,21 @@ def build_transformer() -> QwenImageTransformer2DModel:
         use_additional_t_cond=True,
         use_layer3d_rope=True,
     )
+    _begin_plainly(transformer)
+    return transformer
+
+
+@torch.no_grad()
+def _begin_plainly(transformer: QwenImageTransformer2DModel) -> None:
+    """Every block begins as one without modulation, and the whole with a velocity of zero: fewer steps are lost."""
+    for name, parameter in transformer.named_parameters():
+        if "_mod." in name:
+            parameter.zero_()
+            if name.endswith("bias"):
+                shift_scale_gate = parameter.view(2, 3, -1)
+                shift_scale_gate[:, 2] = _FIRST_GATE
+        elif name.startswith(("proj_out.", "norm_out.linear.")):
+            parameter.zero_()
 
 
 def build_text_encoder(tokenizer: Qwen2Tokenizer) -> Qwen2_5_VLForConditionalGeneration:

@@ -36,7 +36,7 @@ class LayersTraining:
     """The plan of a run."""
 
     batch: int = 16
-    learning_rate: float = 2e-3  # of what Muon does not train
+    learning_rate: float = 1e-3  # of what Muon does not train
     muon_rate: float = 2e-2
     warmup: int = 100
     decay_minutes: float = 30.0
@@ -46,7 +46,7 @@ class LayersTraining:
     """How often each number of sheets is asked for."""
     picture_weight: float = 0.2  # of frame 0, which nobody is handed
     empty_weight: float = 0.3  # of cells like those of an empty sheet
-    noise_bias: float = 0.45  # below 1: more levels with much noise
+    noise_bias: float = 0.4  # below 1: more levels with much noise
     seed: int = 43
     compute_dtype: torch.dtype = torch.bfloat16
 

@@ -30,7 +30,7 @@ from wardrobe.training.runtime import (
 )
 from wardrobe.training.vae import reconstruction_loss
 from wardrobe.world.canvas import SIZE, Pixels
-from wardrobe.world.sheets import FINEST, flatten
+from wardrobe.world.sheets import FINEST, chequered, flatten
 
 log = logging.getLogger(__name__)
 
@@ -145,15 +145,6 @@ class LayersVaeTrainer:
             self.vae.load_state_dict(checkpoint.modules["vae"])
             self.optimizer.load_state_dict(checkpoint.optimizer)
             self.step = checkpoint.step
-
-
-def chequered(sheets: Pixels) -> Pixels:
-    """RGBA [..., H, W, 4] over the pattern that stands for nothing; RGB."""
-    rows, columns = np.mgrid[: sheets.shape[-3], : sheets.shape[-2]] // 8
-    ground = np.where((rows + columns) % 2, 205, 235)[..., None]
-    alpha = sheets[..., 3:] / 255
-    shown: Pixels = np.rint(sheets[..., :3] * alpha + ground * (1 - alpha)).astype(np.uint8)
-    return shown
 
 
 @torch.no_grad()

@@ -60,6 +60,15 @@ def flatten(stack: Pixels) -> Pixels:
     return joined
 
 
+def chequered(sheets: Pixels) -> Pixels:
+    """RGBA [..., H, W, 4] over the pattern that stands for nothing; RGB."""
+    rows, columns = np.mgrid[: sheets.shape[-3], : sheets.shape[-2]] // 8
+    ground = np.where((rows + columns) % 2, 205, 235)[..., None]
+    alpha = sheets[..., 3:] / 255
+    shown: Pixels = np.rint(sheets[..., :3] * alpha + ground * (1 - alpha)).astype(np.uint8)
+    return shown
+
+
 def sheet_range(name: str, count: int) -> tuple[int, int]:
     """First and one past the last of the finest sheets that a sheet of an answer of `count` joins.
 
