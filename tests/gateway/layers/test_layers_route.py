@@ -239,7 +239,11 @@ def test_models_tell_what_can_be_asked(http: httpx.Client, shared_separator: Run
     models = {model["id"]: model["layers"] for model in http.get("/v1/models").json()["data"]}
     assert models[TEXT] is None
     assert models[MODEL] == {
-        "minimum": 2, "maximum": 10, "usual": 4, "resolutions": [64, 128], "names": [["ground", "person", "dress", "hat"]]
-    }  # fmt: skip
+        "minimum": 2,
+        "maximum": 10,
+        "usual": 4,
+        "resolutions": [64, 128],
+        "names": [["ground", "person", "dress", "hat"]],
+    }
     # A layered model is nobody's default, though it is the first by name.
     assert http.post("/v1/images/generations", json={"prompt": "a hat"}).status_code == 200
