@@ -19,6 +19,7 @@ from wardrobe.training.clock import minutes_until
 from wardrobe.training.corpus import training_scenes
 from wardrobe.training.layers_models import FlatVae
 from wardrobe.training.layers_sample import LayersModel, take_apart
+from wardrobe.training.layers_text import train_tokenizer
 from wardrobe.training.layers_trainer import CHECKPOINT, LayersTrainer, LayersTraining
 from wardrobe.training.layers_vae import to_tensor, trained_vae
 from wardrobe.training.runtime import CHECKPOINT_SECONDS, runtime_folder
@@ -84,7 +85,7 @@ def main() -> None:
     folder = runtime_folder(options.runtime)
     plan = LayersTraining(batch=options.batch, decay_minutes=options.decay_minutes)
     latents, vae = layers_cache.load(folder / layers_cache.FOLDER), trained_vae(folder)
-    trainer = LayersTrainer(plan, latents, captions_of(len(latents.picture)), empty_latents(vae))
+    trainer = LayersTrainer(plan, latents, captions_of(len(latents.picture)), empty_latents(vae), train_tokenizer())
     trainer.restore(folder / CHECKPOINT)
     model = LayersModel(trainer.ema, vae, trainer)
     leads = parallel.rank() == 0

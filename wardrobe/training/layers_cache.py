@@ -58,6 +58,11 @@ def _other_ranges() -> list[tuple[int, int]]:
     return sorted(every - set(_usual_ranges()))
 
 
+def ranges() -> list[tuple[int, int]]:
+    """All that are encoded."""
+    return [*_usual_ranges(), *_other_ranges()]
+
+
 def path_of(folder: Path, sheets: tuple[int, int]) -> Path:
     """Where the latents of a range are."""
     return folder / f"latents-{sheets[0]}-{sheets[1]}.npy"
@@ -81,9 +86,7 @@ def encode_range(vae: FlatVae, source: Pixels, sheets: tuple[int, int], path: Pa
 
 def load(folder: Path) -> SheetLatents:
     """All that is cached."""
-    return SheetLatents({
-        sheets: np.load(path_of(folder, sheets)) for sheets in (*_usual_ranges(), *_other_ranges())
-    })  # fmt: skip
+    return SheetLatents({sheets: np.load(path_of(folder, sheets)) for sheets in ranges()})
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from transformers import Qwen2_5_VLForConditionalGeneration
 from wardrobe.training import layers_cache
 from wardrobe.training.layers import captions_of, empty_latents
 from wardrobe.training.layers_models import build_scheduler, build_vae
+from wardrobe.training.layers_text import train_tokenizer
 from wardrobe.training.layers_trainer import CHECKPOINT, LayersTrainer, LayersTraining
 from wardrobe.training.layers_vae import trained_vae
 from wardrobe.training.release import forget_origin, put_in_place
@@ -81,7 +82,9 @@ def main() -> None:
     options = parser.parse_args()
     runtime = runtime_folder(options.runtime)
     latents, vae = layers_cache.load(runtime / layers_cache.FOLDER), trained_vae(runtime)
-    trainer = LayersTrainer(LayersTraining(), latents, captions_of(len(latents.picture)), empty_latents(vae))
+    trainer = LayersTrainer(
+        LayersTraining(), latents, captions_of(len(latents.picture)), empty_latents(vae), train_tokenizer()
+    )
     if not trainer.restore(runtime / CHECKPOINT):
         raise FileNotFoundError(f"{runtime / CHECKPOINT}: run `python -m wardrobe.training.layers` first")
     size = export(options.output, trainer, shipped_vae(runtime, trainer.mean, trainer.std))

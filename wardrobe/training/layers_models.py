@@ -149,8 +149,9 @@ class FlatVae(nn.Module):
     def unfold(self) -> AutoencoderKLQwenImage:
         """The autoencoder with the trained kernels; what would look at earlier frames is zero."""
         for causal, flat in self._kernels:
+            kernel = flat.weight.cpu().clone()  # one without time may lie in the same memory
             causal.weight.zero_()
-            causal.weight[:, :, -1] = flat.weight.cpu()
+            causal.weight[:, :, -1] = kernel
         for norm, gamma in self._gammas:
             norm.gamma.copy_(gamma.cpu().reshape(norm.gamma.shape))
         (vae,) = self.vae

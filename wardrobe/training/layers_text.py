@@ -19,16 +19,18 @@ INSTRUCTION = 34
 """Tokens at the beginning that the denoiser is not shown: with Qwen's own tokenizer, the template's."""
 LENGTH = 64
 """Tokens that the denoiser is shown: the fewest that serving pads to."""
-_CAPTIONS, _SEED = 20000, 5
+_SEED = 5
 
 
-def train_tokenizer() -> Qwen2Tokenizer:
-    """Merges of captions and of the template's own words."""
+def train_tokenizer(count: int = 20000) -> Qwen2Tokenizer:
+    """Merges of so many captions and of the template's own words."""
     rng = np.random.default_rng(_SEED)
-    captions = [sample_caption(scene, rng) for scene in islice(scenes(_SEED, held_out=False), _CAPTIONS)]
+    captions = [sample_caption(scene, rng) for scene in islice(scenes(_SEED, held_out=False), count)]
     base = Qwen2Tokenizer(vocab=None, merges=None)
     trained: Qwen2Tokenizer = base.train_new_from_iterator(
-        [*captions, *[PROMPT_TEMPLATE] * 1000], VOCABULARY_SIZE - len(SPECIAL), new_special_tokens=list(SPECIAL)
+        [*captions, *[PROMPT_TEMPLATE] * (count // 20)],
+        VOCABULARY_SIZE - len(SPECIAL),
+        new_special_tokens=list(SPECIAL),
     )
     return trained
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 from torch.nn.functional import pixel_unshuffle
-from transformers import Qwen2_5_VLForConditionalGeneration
+from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2Tokenizer
 
 from engine.modules.qwen_image_transformer import Transformer
 from wardrobe.training import layers_text, parallel
@@ -77,13 +77,20 @@ class LayersNet(nn.Module):
 class LayersTrainer:
     """fp32 master weights, a low-precision copy that computes, and the EMA that will be exported."""
 
-    def __init__(self, plan: LayersTraining, latents: SheetLatents, captions: list[str], empty: torch.Tensor) -> None:
+    def __init__(
+        self,
+        plan: LayersTraining,
+        latents: SheetLatents,
+        captions: list[str],
+        empty: torch.Tensor,
+        tokenizer: Qwen2Tokenizer,
+    ) -> None:
         """`captions`: one a scene. `empty` [16, 16, 16]: latents of a sheet that shows nothing."""
         torch.manual_seed(plan.seed)
         self.plan = plan
         self.device = pick_device()
         self.step = 0
-        self.tokenizer = layers_text.train_tokenizer()
+        self.tokenizer = tokenizer
         self.text_encoder = build_text_encoder(self.tokenizer)
         self.master = LayersNet(self.text_encoder).to(self.device)
         self.ema = copy.deepcopy(self.master).requires_grad_(requires_grad=False)

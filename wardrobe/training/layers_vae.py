@@ -35,6 +35,7 @@ from wardrobe.world.sheets import FINEST, chequered, flatten
 log = logging.getLogger(__name__)
 
 CHECKPOINT = "layers_vae.pt"
+_PICTURES, _WHOLE, _SINGLE = 0.4, 0.8, 0.85
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class LayersVaeTraining:
     learning_rate: float = 1e-3
     warmup: int = 200
     kl_weight: float = 2e-6
-    alpha_weight: float = 1.5
+    alpha_weight: float = 1.0
     seed: int = 41
 
 
@@ -70,12 +71,18 @@ def to_sheets(images: torch.Tensor) -> Pixels:
 
 
 def sample_crops(source: Pixels, count: int, crop: int, rng: np.random.Generator) -> Pixels:
-    """Crops uint8 [count, crop, crop, 4] of neighbouring sheets joined to one; few of them empty."""
+    """Crops uint8 [count, crop, crop, 4] of neighbouring sheets joined to one; few of them empty.
+
+    Many are of whole pictures: they have the most detail, and a model that takes them apart must see it.
+    """
     cuts = np.empty((count, crop, crop, 4), np.uint8)
     for row in range(count):
         scene = source[int(rng.integers(len(source)))]
-        first = int(rng.integers(len(FINEST)))
-        end = first + 1 if rng.random() < 0.7 else int(rng.integers(first, len(FINEST))) + 1
+        first = 0 if rng.random() < _PICTURES else int(rng.integers(len(FINEST)))
+        kind = rng.random()
+        end = len(FINEST) if first == 0 and kind < _WHOLE else first + 1
+        if kind > _SINGLE:
+            end = int(rng.integers(first, len(FINEST))) + 1
         for _ in range(4):
             y, x = (int(v) for v in rng.integers(0, SIZE - crop + 1, 2))
             piece = scene[first:end, y : y + crop, x : x + crop]
