@@ -15,7 +15,7 @@ def check_frames(request: DenoiseRequest, manifest: ModelManifest) -> None:
         raise InvalidRequestError(f"{manifest.name} takes one picture apart, which must come as the one reference")
     rows, columns = given.sizes[0]
     frames, rest = divmod(request.latent_height, max(rows, 1))
-    if rest or columns != request.latent_width:
+    if not rows or rest or columns != request.latent_width:
         size = f"{request.latent_height}x{request.latent_width}"
         raise InvalidRequestError(f"latents must be whole frames of the picture's {rows}x{columns} cells, got {size}")
     least, most = rule.frames(rule.minimum), rule.frames(rule.maximum)

@@ -1,5 +1,6 @@
 """Models that take pictures apart go through the export like any other: one graph for every number of layers."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import torch
 from torch import nn
 
 from engine.modules import load_source_module
+from engine.settings import RuntimeSettings, StepSettings
+from engine.step import open_step_engine
 from export.artefacts.key import Dialect
 from export.graph.onnx_graph import GraphMetadata, write_onnx
 from export.publishing.warm_up import warm_ups
@@ -20,8 +23,11 @@ from export.verification.verify import verify_onnx
 from families.catalog import ModelSource, load_source
 from families.derived import Layout
 from families.manifest import Component
+from families.manifest_json import dump_manifest
 from families.qwen_image_layered import derive
-from families.repository import ONNX_FILE
+from families.repository import MANIFEST_FILE, ONNX_FILE
+from tests.engine.conftest import Recorder, run
+from tests.support.layered_requests import CROWD
 from tests.support.tiny_qwen_image_layered import write_tiny_qwen_image_layered
 
 PROFILE = ShapeProfile(
@@ -41,9 +47,11 @@ def samples(source: ModelSource) -> ReferenceSamples:
 
 @pytest.fixture(scope="module")
 def graphs(source: ModelSource, tmp_path_factory: pytest.TempPathFactory) -> dict[Component, Path]:
+    """Each beside the manifest, as it is published."""
     made = {}
     for component in (Component.DENOISER, Component.VAE_ENCODER, Component.VAE_DECODER):
         made[component] = tmp_path_factory.mktemp(component.value) / ONNX_FILE
+        (made[component].parent / MANIFEST_FILE).write_text(dump_manifest(source.manifest), encoding="utf-8")
         metadata = GraphMetadata(source.manifest.name, component.value, "hash", "test", Dialect.PORTABLE)
         write_onnx(
             load_source_module(source, component), source.manifest.signature(component), metadata, made[component]
@@ -84,6 +92,22 @@ def test_one_graph_serves_every_number_of_layers_and_size(source: ModelSource, g
             expected = module(*(torch.from_numpy(array) for array in arrays)).numpy()
         (got,) = session.run(None, dict(zip(names, arrays, strict=True)))
         np.testing.assert_allclose(got, expected, atol=1e-5 * np.abs(expected).max())
+
+
+def test_onnxruntime_takes_pictures_apart_in_flight(graphs: dict[Component, Path]) -> None:
+    """On two lanes: a crowd gets, to the byte, what each would get alone."""
+    settings = StepSettings(runtime=RuntimeSettings(threads=2, device="cpu"))
+    engine = open_step_engine(graphs[Component.DENOISER].parent, "onnxruntime", settings)
+    try:
+        requests = [replace(request, deterministic=True) for request in CROWD]
+        alone = [run(engine, request) for request in requests]
+        recorders = [Recorder() for _ in requests]
+        for request, recorder in zip(requests, recorders, strict=True):
+            engine.submit(request, recorder)
+        for recorder, expected in zip(recorders, alone, strict=True):
+            assert torch.equal(recorder.result(), expected)
+    finally:
+        engine.close()
 
 
 def test_a_profile_covers_every_number_of_layers(source: ModelSource) -> None:

@@ -58,7 +58,9 @@ def write_tiny_qwen_image_edit(folder: Path, *, several: bool = True, seed: int 
     return folder
 
 
-def tiny_transformer(*, channels: int = CHANNELS, blocks: int = 2, layered: bool = False) -> QwenImageTransformer2DModel:
+def tiny_transformer(
+    *, channels: int = CHANNELS, blocks: int = 2, layered: bool = False
+) -> QwenImageTransformer2DModel:
     """Its blocks' matrices are large: as they are drawn, words and references would hardly change a picture."""
     transformer = QwenImageTransformer2DModel(
         in_channels=4 * channels,
