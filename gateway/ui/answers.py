@@ -40,6 +40,48 @@ class PicturesAnswer(_Answer):
     warnings: tuple[str, ...] | None = None
 
 
+class Link(_Answer):
+    """A file that the API keeps."""
+
+    url: str
+
+
+class LayerAnswer(Link):
+    """A layer of a picture, as large as the picture."""
+
+    name: str
+
+
+class LayersAnswer(_Answer):
+    """The result of a job that takes a picture apart; `data` bottom to top. `recomposition_psnr` None: together they
+    are exactly the picture.
+    """
+
+    data: tuple[LayerAnswer, ...]
+    composite: Link
+    recomposition_psnr: float | None = None
+    size: str
+    drawn_size: str
+    seed: int
+    warnings: tuple[str, ...] | None = None
+
+
+class InlineFile(_Answer):
+    """A file in the answer itself."""
+
+    b64_json: str
+
+
+class ComposedAnswer(_Answer):
+    """Layers put together: one picture, and the file that was asked for besides it."""
+
+    data: tuple[InlineFile]
+    file: InlineFile | None = None
+
+
+JobAnswer = PicturesAnswer | LayersAnswer
+
+
 class Problem(_Answer):
     """The error of an error answer."""
 
@@ -60,10 +102,19 @@ class JobTaken(_Answer):
     id: str
 
 
+class LayersRule(_Answer):
+    """How a model takes pictures apart."""
+
+    minimum: int
+    maximum: int
+    resolutions: tuple[int, ...]
+
+
 class ModelAnswer(_Answer):
-    """One model."""
+    """One model. `layers` None: it takes nothing apart."""
 
     id: str
+    layers: LayersRule | None = None
 
 
 class ModelsAnswer(_Answer):
@@ -73,12 +124,13 @@ class ModelsAnswer(_Answer):
 
 
 class JobTold(_Answer):
-    """What any event of a job may tell; `url` of a preview."""
+    """What any event of a job may tell; `url` of a preview, of picture `image_index`."""
 
     status: str | None = None
     stage: str | None = None
     progress: float | None = None
     queue_position: int | None = None
     url: str | None = None
-    result: PicturesAnswer | None = None
+    image_index: int | None = None
+    result: JobAnswer | None = None
     error: Problem | None = None

@@ -1,7 +1,7 @@
 """The public API as the page uses it: jobs are started, followed and cancelled over HTTP, as any client would."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import ExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import httpx
 from pydantic import ValidationError
 
-from gateway.ui.answers import JobTaken, JobTold, ModelsAnswer, Problem, ProblemAnswer
+from gateway.ui.answers import ComposedAnswer, JobTaken, JobTold, ModelAnswer, ModelsAnswer, Problem, ProblemAnswer
 from gateway.ui.orders import Order
 from gateway.ui.sse import ServerEvent, server_events
 
@@ -42,22 +42,26 @@ class Api:
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client = client
 
-    async def models(self) -> tuple[str, ...]:
-        """Ids of the models that are served."""
+    async def models(self) -> tuple[ModelAnswer, ...]:
+        """Those that are served."""
         answer = await self._send(self._client.build_request("GET", "/v1/models"))
-        return tuple(model.id for model in ModelsAnswer.model_validate_json(answer.content).data)
+        return ModelsAnswer.model_validate_json(answer.content).data
 
     async def order(self, route: str, order: Order, files: Sequence[FormFile] = ()) -> str:
         """Start a job; its id. A form where there are files, else JSON."""
-        with ExitStack() as stack:
-            if files:
-                form = [(file.field, (file.field, stack.enter_context(file.path.open("rb")))) for file in files]
-                request = self._client.build_request("POST", route, data=order.form(), files=form)
-            else:
-                headers = {"content-type": "application/json"}
-                request = self._client.build_request("POST", route, content=order.body(), headers=headers)
+        if files:
+            answer = await self._send_form(route, order.form(), files)
+        else:
+            headers = {"content-type": "application/json"}
+            request = self._client.build_request("POST", route, content=order.body(), headers=headers)
             answer = await self._send(request)
         return JobTaken.model_validate_json(answer.content).id
+
+    async def compose(self, fields: Mapping[str, str], files: Sequence[FormFile]) -> ComposedAnswer:
+        """Put layers together; what they look like, in the answer."""
+        route = "/v1/images/layers/compose"
+        answer = await self._send_form(route, {**fields, "response_format": "b64_json"}, files)
+        return ComposedAnswer.model_validate_json(answer.content)
 
     async def job(self, job: str) -> AsyncGenerator[JobTold, None]:
         """What a job tells, from what it is now to its end. A connection that breaks is made again, a few times."""
@@ -83,6 +87,13 @@ class Api:
         """A picture by the API's link; from this very server, whatever address it hands out to the world."""
         parts = urlsplit(link)
         return (await self._send(self._client.build_request("GET", f"{parts.path}?{parts.query}"))).content
+
+    async def _send_form(
+        self, route: str, fields: Mapping[str, str | list[str]], files: Sequence[FormFile]
+    ) -> httpx.Response:
+        with ExitStack() as stack:
+            form = [(file.field, (file.field, stack.enter_context(file.path.open("rb")))) for file in files]
+            return await self._send(self._client.build_request("POST", route, data=dict(fields), files=form))
 
     async def _events(self, path: str) -> AsyncGenerator[ServerEvent, None]:
         async with self._client.stream("GET", path) as answer:

@@ -8,6 +8,7 @@ import gradio as gr
 from starlette.applications import Starlette
 
 from gateway.ui.generate_tab import generate_tab
+from gateway.ui.layers_tab import layers_tab
 from gateway.ui.look import CSS, theme
 from gateway.ui.shown import ShownPictures
 from gateway.ui.try_on_tab import try_on_tab
@@ -16,7 +17,8 @@ _DELETE_EVERY_SECONDS = 300
 _KEEP_SECONDS = 3600
 """How long a visitor's pictures stay: as long as links to pictures do by default."""
 _MASTHEAD = """
-<header class="masthead"><h1>Triptych</h1><p>Put people into other clothes, and draw pictures from words.</p></header>
+<header class="masthead"><h1>Triptych</h1>
+<p>Put people into other clothes, take pictures apart, and draw them from words.</p></header>
 """
 
 
@@ -58,6 +60,8 @@ def _blocks(pictures: ShownPictures) -> gr.Blocks:
         gr.HTML(_MASTHEAD)
         with gr.Tab("Try on", id="try-on"):
             try_on_tab(pictures)
+        with gr.Tab("Layers", id="layers"):
+            layers_tab(pictures, blocks)
         with gr.Tab("Generate", id="generate"):
             generate_tab(pictures)
     # How much work is done at once is the gateway's to say, not the page's.

@@ -5,7 +5,7 @@ from contextlib import aclosing
 
 import gradio as gr
 
-from gateway.ui.answers import PicturesAnswer
+from gateway.ui.answers import JobAnswer, PicturesAnswer
 from gateway.ui.api import Api
 from gateway.ui.number_input import number, number_input
 from gateway.ui.orders import GenerationOrder
@@ -52,7 +52,8 @@ def generate_tab(pictures: ShownPictures) -> None:
             )
     panel = Panel(start, stop, status, preview, GENERATION, pictures)
 
-    async def show(api: Api, answer: PicturesAnswer) -> Changes:
+    async def show(api: Api, answer: JobAnswer) -> Changes:
+        assert isinstance(answer, PicturesAnswer)
         shown = [
             (await pictures.keep(api, picture.url, f"picture-{picture.seed}"), f"seed {picture.seed}")
             for picture in answer.data

@@ -57,5 +57,18 @@ class TryOnOrder(Order):
     partial_images: int = 3
 
 
+class LayersOrder(Order):
+    """`POST /v1/images/layers`; the picture goes beside it as a file, or `generate` has one drawn from the prompt."""
+
+    prompt: str | None = None
+    generate: dict[str, str] | None = None
+    layers: str | None = None
+    resolution: int | None = None
+    seed: Written = None
+    num_inference_steps: Written = None
+    deterministic: bool = False
+    partial_images: int = 3
+
+
 def _text(value: bool | float | str) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)

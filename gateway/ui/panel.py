@@ -1,14 +1,14 @@
-"""What both tabs share: a button that starts an order, one that cancels it, and what is seen until it ends."""
+"""What all tabs share: a button that starts an order, one that cancels it, and what is seen until it ends."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import gradio as gr
 
-from gateway.ui.answers import PicturesAnswer
+from gateway.ui.answers import JobAnswer
 from gateway.ui.api import Api, ApiError
 from gateway.ui.progress import error_html, hint_html, progress_html, warnings_html
 from gateway.ui.run import Moment, run
@@ -17,13 +17,15 @@ from gateway.ui.stages import Stages
 from gateway.ui.visitor import api_of
 
 EXACT = "The same to the last bit for the same seed, whatever else the server does; slower"
-"""Of the setting that both tabs have."""
+"""Of the setting that all tabs have."""
 Changes = dict[gr.components.Component, Any]
 """New values of components; the others stay as they are."""
 Place = Callable[[Api], Awaitable[str]]
 """Orders something and returns its job's id."""
-Show = Callable[[Api, PicturesAnswer], Awaitable[Changes]]
+Show = Callable[[Api, JobAnswer], Awaitable[Changes]]
 """What an order that is done changes on the page."""
+Arrange = Callable[[Mapping[int, str]], Any]
+"""What a preview shows of the newest estimates by picture, of which the newest of all is the last."""
 
 
 class Stops:
@@ -48,16 +50,22 @@ class Stops:
             self._under_way[visitor].set()
 
 
+def newest(estimates: Mapping[int, str]) -> str:
+    """For a preview of one picture."""
+    return list(estimates.values())[-1]
+
+
 @dataclass(frozen=True)
 class Panel:
-    """Laid out by its tab. `start` and `stop` take each other's place."""
+    """Laid out by its tab. `start` and `stop` take each other's place; `preview` shows what `arrange` makes of it."""
 
     start: gr.Button
     stop: gr.Button
     status: gr.HTML
-    preview: gr.Image
+    preview: gr.Image | gr.Gallery
     stages: Stages
     pictures: ShownPictures
+    arrange: Arrange = newest
     stops: Stops = field(default_factory=Stops)
 
     @property
@@ -81,11 +89,12 @@ class Panel:
             self.stop: gr.update(visible=True, interactive=True, value="Cancel"),
         }
         ending: Changes = {}
+        estimates: dict[int, str] = {}
         try:
             with self.stops.order(_visitor(request)) as stop:
                 async with api_of(request) as api, aclosing(run(api, lambda: place(api), stop)) as moments:
                     async for moment in moments:
-                        yield await self._during(api, moment)
+                        yield await self._during(api, moment, estimates)
                         if moment.answer is not None:
                             ending = await show(api, moment.answer)
                             ending[self.status] = self._status(moment) + warnings_html(moment.answer.warnings or ())
@@ -98,11 +107,12 @@ class Panel:
             **ending,
         }
 
-    async def _during(self, api: Api, moment: Moment) -> Changes:
+    async def _during(self, api: Api, moment: Moment, estimates: dict[int, str]) -> Changes:
         changes: Changes = {self.status: self._status(moment)}
         if moment.preview is not None:
-            path = await self.pictures.keep(api, moment.preview, "preview")
-            changes[self.preview] = gr.update(value=path, visible=True)
+            estimates.pop(moment.index, None)
+            estimates[moment.index] = await self.pictures.keep(api, moment.preview, "preview")
+            changes[self.preview] = gr.update(value=self.arrange(estimates), visible=True)
         return changes
 
     def _status(self, moment: Moment) -> str:

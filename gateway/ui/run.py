@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 
-from gateway.ui.answers import JobTold, PicturesAnswer
+from gateway.ui.answers import JobAnswer, JobTold
 from gateway.ui.api import Api, ApiError
 from gateway.ui.progress import Phase, Progress
 from gateway.ui.ticking import ticking
@@ -25,11 +25,12 @@ _FINAL = (Phase.DONE, Phase.FAILED, Phase.CANCELLED)
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What to show. `preview`: the link to a new estimate. `answer`: of an order that is done."""
+    """What to show. `preview`: the link to a new estimate, of picture `index`. `answer`: of an order that is done."""
 
     progress: Progress
     preview: str | None = None
-    answer: PicturesAnswer | None = None
+    index: int = 0
+    answer: JobAnswer | None = None
 
 
 async def run(api: Api, place: Callable[[], Awaitable[str]], stop: asyncio.Event) -> AsyncGenerator[Moment, None]:
@@ -50,7 +51,9 @@ async def run(api: Api, place: Callable[[], Awaitable[str]], stop: asyncio.Event
                 progress = replace(_after(progress, news), seconds=time.monotonic() - began)
                 if news is not None and news.error is not None:
                     raise ApiError(news.error)
-                yield Moment(progress) if news is None else Moment(progress, news.url, news.result)
+                yield (
+                    Moment(progress) if news is None else Moment(progress, news.url, news.image_index or 0, news.result)
+                )
                 if progress.phase in _FINAL:
                     return
     finally:

@@ -16,9 +16,12 @@ class ShownPictures:
 
     async def keep(self, api: Api, link: str, name: str) -> str:
         """Fetch a picture of the API's; the path of a file called `name`, with the link's ending. Raises ApiError."""
-        data = await api.fetch(link)
         suffix = PurePosixPath(urlsplit(link).path).suffix
-        path = self._folder / secrets.token_hex(16) / f"{name}{suffix}"
+        return await self.write(await api.fetch(link), f"{name}{suffix}")
+
+    async def write(self, data: bytes, name: str) -> str:
+        """The path of a file of this name."""
+        path = self._folder / secrets.token_hex(16) / name
         await asyncio.to_thread(_write, path, data)
         return str(path)
 

@@ -34,6 +34,7 @@ TRY_ON = Stages(
     )
 )
 GENERATION = Stages(MappingProxyType({"prepare": "Preparing", "denoise": "Drawing", "store": "Saving"}))
+LAYERS = Stages(MappingProxyType({"prepare": "Preparing", "denoise": "Taking it apart", "store": "Saving"}))
 
 INTERMEDIATES: Mapping[str, str] = MappingProxyType(
     {

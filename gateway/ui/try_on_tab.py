@@ -6,7 +6,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from gateway.ui.answers import PicturesAnswer
+from gateway.ui.answers import JobAnswer, PicturesAnswer
 from gateway.ui.api import Api, FormFile
 from gateway.ui.number_input import number, number_input
 from gateway.ui.orders import TryOnOrder
@@ -98,7 +98,8 @@ def try_on_tab(pictures: ShownPictures) -> None:
         named = (("model_image", person_file), ("garment_image", garment_file))
         files = [FormFile(field, path) for field, path in named if path is not None]
 
-        async def show(api: Api, answer: PicturesAnswer) -> Changes:
+        async def show(api: Api, answer: JobAnswer) -> Changes:
+            assert isinstance(answer, PicturesAnswer)
             assert person_file is not None, "the API answers no try-on without a person"
             return await result.show(api, answer, person_file, pictures)
 

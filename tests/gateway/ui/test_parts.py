@@ -1,12 +1,20 @@
 """The page's small parts: forms, events, and HTML that visitors' and servers' words cannot break out of."""
 
+import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
-from gateway.ui.answers import Candidate
-from gateway.ui.api import FormFile
+import pytest
+
+from gateway.ui.answers import Candidate, JobTold, LayersAnswer, PicturesAnswer
+from gateway.ui.api import ApiError, FormFile
+from gateway.ui.layer_stack import LayerStack, StackedLayer, stack_html
+from gateway.ui.layers_result import facts_html
+from gateway.ui.layers_tab import in_order
 from gateway.ui.number_input import number
 from gateway.ui.orders import GenerationOrder, TryOnOrder
+from gateway.ui.panel import newest
 from gateway.ui.progress import Phase, Progress, error_html, progress_html, warnings_html
 from gateway.ui.scores import scores_html
 from gateway.ui.sse import ServerEvent, server_events
@@ -98,3 +106,70 @@ def test_scores_are_in_percent_and_absent_where_nothing_was_judged() -> None:
     )
     assert "Refined 9" in html and ">91<" in html and ">88<" in html and "Colours" in html
     assert html.index("Refined 9") < html.index("Candidate 7")
+
+
+def test_a_stack_takes_only_what_a_page_may_tell() -> None:
+    stack = LayerStack(tuple(StackedLayer(key, EVIL, Path(key), "data:,") for key in ("ground", "hat")))
+    hat, ground = {"key": "hat", "opacity": 30, "visible": False, "blend": "screen"}, {"key": "ground"}
+    lower = stack.changed([ground, hat])
+    assert [layer.key for layer in lower.layers] == ["hat", "ground"]
+    assert (lower.layers[0].opacity, lower.layers[0].visible, lower.layers[0].blend) == (30, False, "screen")
+    odd = stack.changed([{**hat, "opacity": 101, "visible": "no", "blend": EVIL}, {**ground, "opacity": "5"}])
+    assert odd == stack
+    for told in (None, "x", [], [hat], [hat, hat], [hat, ground, {"key": "other"}, 5], [hat, {"key": ["ground"]}]):
+        assert sorted(layer.key for layer in stack.changed(told).layers) == ["ground", "hat"]
+    html = stack_html(stack)
+    assert "<script" not in html and html.index('data-layer="hat"') < html.index('data-layer="ground"')
+
+
+def test_parts_of_a_layer_look_as_it_did() -> None:
+    layers = [StackedLayer(key, key, Path(key), "") for key in ("ground", "hat")]
+    stack = LayerStack((layers[0], replace(layers[1], opacity=20, visible=False)))
+    split = stack.replaced("hat", [StackedLayer("a", "a", Path("a"), ""), StackedLayer("b", "b", Path("b"), "")])
+    assert [(layer.key, layer.opacity, layer.visible) for layer in split.layers] == [
+        ("ground", 100, True),
+        ("a", 20, False),
+        ("b", 20, False),
+    ]
+
+
+async def test_layers_are_composed_as_they_lie(tmp_path: Path) -> None:
+    layers = []
+    for name in ("ground", "hat"):
+        (tmp_path / name).write_bytes(name.encode())
+        layers.append(StackedLayer(name, name, tmp_path / name, "", opacity=50, blend="multiply"))
+    fields, files = LayerStack(tuple(layers)).form()
+    described = {"opacity": 0.5, "visible": True, "blend_mode": "multiply"}
+    assert json.loads(fields["layers"]) == [
+        {"image": "layer-0", "name": "ground", **described},
+        {"image": "layer-1", "name": "hat", **described},
+    ]
+    assert [file.path.name for file in files] == ["ground", "hat"]
+    script = ScriptedApi([], refusal={"message": "no"})
+    with pytest.raises(ApiError, match="no"):
+        await script.api().compose(fields, files)
+    assert b'name="layer-1"; filename="layer-1"' in script.orders[0].content
+
+
+def test_a_preview_of_several_shows_all_in_order_and_of_one_the_newest() -> None:
+    estimates = {2: "c", 0: "a"}
+    assert newest(estimates) == "a"
+    assert in_order(estimates) == [("a", "layer 1"), ("c", "layer 3")]
+
+
+def test_answers_of_both_kinds_of_jobs_are_told_apart() -> None:
+    link = {"url": "http://x/a.png"}
+    told = JobTold.model_validate(
+        {
+            "result": {
+                "data": [{**link, "name": "hat"}],
+                "composite": link,
+                "size": "1x1",
+                "drawn_size": "1x1",
+                "seed": 3,
+            }
+        }
+    )
+    assert isinstance(told.result, LayersAnswer) and 'data-psnr="exact"' in facts_html(told.result)
+    other = JobTold.model_validate({"result": {"data": [{**link, "seed": 3}]}})
+    assert isinstance(other.result, PicturesAnswer)
