@@ -46,12 +46,13 @@ async def read_body(request: Request, kind: type[Fields], rules: FormRules) -> A
 
 def json_object(value: Any) -> Any:
     """A form's text as the JSON that it must be; for the validators of fields that are objects."""
-    if isinstance(value, str):
-        try:
-            return json.loads(value)
-        except (ValueError, RecursionError) as error:
-            raise PydanticCustomError("invalid_value", "must be a JSON object") from error
-    return value
+    try:
+        parsed = json.loads(value) if isinstance(value, str) else value
+    except (ValueError, RecursionError):
+        parsed = value
+    if parsed is None or isinstance(parsed, dict):
+        return parsed
+    raise PydanticCustomError("invalid_value", "must be a JSON object")
 
 
 async def _from_json(request: Request, kind: type[Fields]) -> Fields:

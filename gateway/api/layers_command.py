@@ -40,10 +40,12 @@ def plan_layers(given: LayersBody, models: ModelLibrary, defaults: GenerationDef
     _check_answer(body)
     layers = _layers(body, rule)
     seed = first_seed_of(body.seed, defaults.seed)
+    source = _source(given, models, defaults, seed)
     guidance = _guidance(body)
     wish = LayersWish(
         model=manifest.name,
-        prompt=body.prompt or "",
+        # Without the adapters that it may name.
+        prompt=source.prompt if isinstance(source, GenerateCommand) else body.prompt or "",
         negative_prompt=_NO_WORDS if body.negative_prompt is None else body.negative_prompt,
         layers=layers,
         resolution=_resolution(body, rule),
@@ -57,7 +59,7 @@ def plan_layers(given: LayersBody, models: ModelLibrary, defaults: GenerationDef
         partial_images=body.partial_images or 0,
         decompose=_decompose(body, layers or rule.usual),
     )
-    return LayersPlan(body, _source(given, models, defaults, seed), wish, body.response_format == "b64_json")
+    return LayersPlan(body, source, wish, body.response_format == "b64_json")
 
 
 def _source(

@@ -10,6 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gateway.api.services import find_services
+from gateway.domain.edits import PictureFile
+from gateway.domain.errors import InvalidRequest
+from gateway.domain.pictures import PictureEncoding, PictureFormat
+from gateway.domain.tryon import GarmentPicture, TryOnCommand, TryOnMode
+from gateway.pipelines.tryon.plan import make_plan
+from gateway.settings import TryOnSettings
 from tests.gateway.api.test_tryon_mistakes import animated, broken_jpeg
 from tests.gateway.jobs.client import wait_for
 from tests.gateway.layers.separator import MODEL, ROUTE, TEXT, LayeredBackend, picture, uri
@@ -58,6 +65,8 @@ FIELDS: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "both": ({"generate": {}, "prompt": "a hat"}, "invalid_value", "generate", "exclude each other"),
     "no-prompt": ({"image": None, "generate": {}}, "missing_required_parameter", "prompt", "what the picture shows"),
     "generate-text": ({"image": None, "generate": "yes"}, "invalid_value", "generate", "JSON object"),
+    "generate-list": ({"image": None, "generate": []}, "invalid_value", "generate", "JSON object"),
+    "generate-field": ({"image": None, "generate": {"n": 2}}, "invalid_value", "generate", "unknown field 'n'"),
     "generate-size": (
         {"image": None, "prompt": "a hat", "generate": {"size": "7x7"}}, "invalid_value", "generate.size", "multiple"
     ),
@@ -145,6 +154,18 @@ def test_layered_models_say_elsewhere_where_they_are_asked(http: httpx.Client, b
         answer = http.post(f"/v1/images/{route}", data=data, files=image)
         refused(answer, "model_needs_pictures", "model", "/v1/images/layers")
     assert not backend.jobs
+
+
+@pytest.mark.parametrize(("name", "route"), [(MODEL, ROUTE), (TEXT, "/v1/images/generations")])
+def test_try_on_says_where_other_models_are_asked(shared_separator: RunningGateway, name: str, route: str) -> None:
+    services = find_services(shared_separator.app)
+    assert services is not None
+    file = PictureFile("model_image", io.BytesIO())
+    encoding = PictureEncoding(PictureFormat.PNG, 100, embed_parameters=False)
+    asked = TryOnCommand(TryOnMode.FAST, file, (GarmentPicture(file),), 1, encoding, model=name)
+    with pytest.raises(InvalidRequest, match=route) as caught:
+        make_plan(asked, TryOnSettings().options, services.models)
+    assert caught.value.param == "model"
 
 
 def test_failures_under_way(http: httpx.Client, backend: LayeredBackend, shared_separator: RunningGateway) -> None:
