@@ -89,5 +89,5 @@ def test_noise_is_drawn_frame_by_frame() -> None:
     generator = torch.Generator().manual_seed(3)
     drawn = torch.randn(3, CHANNELS // 4, 8, 10, generator=generator)
     for at in range(3):
-        folded = drawn[at].unflatten(1, (4, 2)).unflatten(3, (5, 2)).permute(0, 2, 4, 1, 3).reshape(CHANNELS, 4, 5)
+        folded = drawn[at].reshape(-1, 4, 2, 5, 2).permute(0, 2, 4, 1, 3).reshape(CHANNELS, 4, 5)
         assert torch.equal(together[0, :, 4 * at : 4 * at + 4], folded)

@@ -26,6 +26,7 @@ from families.manifest import Component
 from families.manifest_json import dump_manifest
 from families.qwen_image_layered import derive
 from families.repository import MANIFEST_FILE, ONNX_FILE
+from families.tensors import Array
 from tests.engine.conftest import Recorder, run
 from tests.support.layered_requests import CROWD
 from tests.support.tiny_qwen_image_layered import write_tiny_qwen_image_layered
@@ -67,11 +68,11 @@ def test_graphs_hold_against_torch(
     assert report.passed and report.checks, report.failures
 
 
-def _inputs(source: ModelSource, rows: int, layers: int, size: tuple[int, int], words: int) -> list[np.ndarray]:
+def _inputs(source: ModelSource, rows: int, layers: int, size: tuple[int, int], words: int) -> list[Array]:
     generator = np.random.default_rng(layers)
     channels, width = source.manifest.latent.channels, int(source.manifest.given[0].dims[-1])
     height = size[0] * (layers + 1)
-    given = [
+    given: list[Array] = [
         generator.standard_normal((rows, channels, height, size[1]), np.float32),
         generator.uniform(0, 1000, rows).astype(np.float32),
         generator.standard_normal((rows, words, width), np.float32),

@@ -11,6 +11,7 @@ from families.errors import ManifestError
 from tests.families.conftest import write_json
 from tests.support.tiny_flux2 import write_tiny_flux2
 from tests.support.tiny_qwen_image import write_tiny_qwen_image, write_tiny_qwen_image_edit
+from tests.support.tiny_qwen_image_layered import write_tiny_qwen_image_layered
 from tests.support.tiny_sd3 import write_tiny_sd3
 from tests.support.tiny_sd15 import write_tiny_sd15
 from tests.support.tiny_sdxl import write_tiny_sdxl
@@ -22,6 +23,7 @@ WRITERS: dict[str, tuple[Callable[[Path], Path], str]] = {
     "flux2": (write_tiny_flux2, "num_hidden_layers"),
     "qwen-image": (write_tiny_qwen_image, "temperal_downsample"),
     "qwen-image-edit": (write_tiny_qwen_image_edit, "in_channels"),
+    "qwen-image-layered": (write_tiny_qwen_image_layered, "use_layer3d_rope"),
 }
 _VOCABULARIES = ("vocab.json",)
 
