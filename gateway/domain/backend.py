@@ -12,7 +12,7 @@ from families.tensors import NamedTensor
 Latents = npt.NDArray[np.float32]
 """[images, channels, latent height, latent width]."""
 Pixels = npt.NDArray[np.uint8]
-"""[images, height, width, 3], sRGB."""
+"""[images, height, width, 3], sRGB; 4 with straight alpha where a model takes pictures apart."""
 Tokens = tuple[NamedTensor, ...]
 """The text encoder's inputs, one row a prompt."""
 

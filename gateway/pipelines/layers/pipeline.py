@@ -22,7 +22,7 @@ from gateway.pipelines.layers.draw import LayersDraw
 from gateway.pipelines.layers.parts import Part, parts_of, parts_of_part
 from gateway.pipelines.layers.separating import Separating
 from gateway.pipelines.layers.share import Shares
-from gateway.pipelines.layers.source import check_amount, check_source
+from gateway.pipelines.layers.source import check_amount, check_shape, check_source
 from gateway.pipelines.models import ModelLibrary
 from gateway.pipelines.sampling import timed
 from gateway.pipelines.turn import Turns
@@ -72,6 +72,7 @@ class LayersPipeline(TakesApart):
             source = await self._source(command, shares)
             await self._check(source, wish, rule)
             separating = Separating(self._drawer, model, rule, wish)
+            check_shape(separating.drawn(size_of(source.sheet)), model.manifest.size, source.field)
             drawn = await separating.run(source.sheet, wish.layers or rule.usual, shares.next(shown=True))
             with timed(self._telemetry, Stage.LAYERS_RESTORE):
                 parts = await asyncio.to_thread(

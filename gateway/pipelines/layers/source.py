@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from families.manifest import SizeRule
 from gateway.domain.errors import InvalidRequest
 from gateway.domain.layers import Sheet
+from gateway.domain.pictures import PictureSize
 from gateway.pipelines.frame import size_of
 
 LEAST_SIDE = 32
@@ -26,6 +28,17 @@ def check_source(sheet: Sheet, field: str) -> None:
     if is_plain(sheet):
         raise InvalidRequest(
             f"'{field}' has one colour all over: there is nothing to separate", code="nothing_to_separate", param=field
+        )
+
+
+def check_shape(drawn: PictureSize, rule: SizeRule, field: str) -> None:
+    """`drawn`: what the model would work at. Raises InvalidRequest naming the field."""
+    if max(drawn.width, drawn.height) > rule.maximum:
+        raise InvalidRequest(
+            f"'{field}' is too long for its width: the model would draw {drawn} pixels; allowed: at most "
+            f"{rule.maximum} on each side",
+            code="picture_too_long",
+            param=field,
         )
 
 

@@ -58,7 +58,8 @@ class LayeredBackend(FakeBackend):
 @contextmanager
 def separator(folder: Path, **overrides: Any) -> Iterator[RunningGateway]:
     source = load_source(write_model_folder(folder / TEXT))
-    layered = replace(source, manifest=replace(source.manifest, name=MODEL, layers=RULE))
+    size = replace(source.manifest.size, maximum=256)
+    layered = replace(source, manifest=replace(source.manifest, name=MODEL, layers=RULE, size=size))
     with serve(folder, overrides, LayeredBackend(), {MODEL: layered, TEXT: source}) as running:
         yield running
 

@@ -87,6 +87,7 @@ PICTURES: dict[str, tuple[Callable[[], str], str, str]] = {
     "pixel": (lambda: plain("RGB", "red", 1, 1), "picture_too_small", "at least 32"),
     "narrow": (lambda: uri(picture(31, 100)), "picture_too_small", "31x100"),
     "flat": (lambda: uri(picture(100, 31)), "picture_too_small", "at least 32"),
+    "long": (lambda: uri(picture(32, 45_000)), "picture_too_long", "at most"),
     "huge": (lambda: plain("1", 1, 10_000, 5_001), "image_too_large", "50000000 pixels"),
     "gif": (lambda: uri(animated("GIF")), "invalid_value", "no picture"),
     "webp-animation": (lambda: uri(animated("WEBP")), "invalid_value", "animated"),
