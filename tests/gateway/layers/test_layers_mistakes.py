@@ -147,6 +147,12 @@ def test_forms(http: httpx.Client, backend: LayeredBackend) -> None:
     assert not backend.jobs
 
 
+def test_a_server_without_such_a_model(gateway: RunningGateway) -> None:
+    error = error_of(answer := httpx.post(gateway.url + ROUTE, json={"image": IMAGE}))
+    assert (answer.status_code, error["code"], error["param"]) == (404, "model_not_found", "model")
+    assert "takes pictures apart" in error["message"]
+
+
 def test_layered_models_say_elsewhere_where_they_are_asked(http: httpx.Client, backend: LayeredBackend) -> None:
     drawn = http.post("/v1/images/generations", json={"prompt": "a hat", "model": MODEL})
     refused(drawn, "model_needs_pictures", "model", "/v1/images/layers")
