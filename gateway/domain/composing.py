@@ -13,7 +13,7 @@ MOST_LAYERS = 40
 
 @dataclass(frozen=True, slots=True)
 class ComposedLayer:
-    """A layer's picture and how it lies: see `gateway.pipelines.layers.compose.Placed`. `blend`: a mode's CSS name."""
+    """A layer's picture and how it lies: see `gateway.pipelines.layers.placed.Placed`. `blend`: a mode's CSS name."""
 
     picture: PictureFile
     name: str

@@ -5,7 +5,6 @@ even one): the same layers give the same bytes.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -15,31 +14,9 @@ from gateway.domain.pictures import PictureSize
 from gateway.pipelines.frame import Box
 from gateway.pipelines.layers.bands import bands
 from gateway.pipelines.layers.blend import BlendMode, blend
+from gateway.pipelines.layers.placed import Placed, cut, placed
 
 _Floats = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """A layer where it lies: `x`, `y` is its left upper corner, anywhere, also outside. `opacity` 0 to 1."""
-
-    name: str
-    pixels: Sheet
-    x: int = 0
-    y: int = 0
-    opacity: float = 1.0
-    visible: bool = True
-    blend: BlendMode = BlendMode.NORMAL
-
-    @property
-    def shows(self) -> bool:
-        """Whether it takes part at all."""
-        return self.visible and self.opacity > 0
-
-
-def placed(layer: Layer) -> Placed:
-    """A layer as a model made it."""
-    return Placed(layer.name, layer.pixels)
 
 
 def composite_of(layers: Sequence[Layer]) -> Sheet:
@@ -51,8 +28,9 @@ def composite_of(layers: Sequence[Layer]) -> Sheet:
 def compose(layers: Sequence[Placed], size: PictureSize, background: tuple[int, int, int] | None = None) -> Sheet:
     """Bottom to top; what lies outside of `size` is cut off. `background`: an opaque colour below everything."""
     picture = np.empty((size.height, size.width, 4), dtype=np.uint8)
+    seen = [cut(layer) for layer in layers if layer.shows]
     for rows in bands(size.height, size.width):
-        picture[rows] = _band(layers, rows, size.width, background)
+        picture[rows] = _band(seen, rows, size.width, background)
     return picture
 
 
@@ -63,7 +41,7 @@ def _band(layers: Sequence[Placed], rows: slice, width: int, background: tuple[i
         ground[...] = np.array([*background, 255], dtype=np.float32) / np.float32(255)
     for layer in layers:
         part = _common(layer, rows, width)
-        if layer.shows and part is not None:
+        if part is not None:
             region = ground[part.top - rows.start : part.bottom - rows.start, part.left : part.right]
             columns = slice(part.left - layer.x, part.right - layer.x)
             _lay(region, layer.pixels[part.top - layer.y : part.bottom - layer.y, columns], layer)

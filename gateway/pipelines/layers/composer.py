@@ -11,8 +11,9 @@ from gateway.pipelines.frame import size_of
 from gateway.pipelines.imaging import encode_picture, encode_sheet
 from gateway.pipelines.incoming import PictureReader
 from gateway.pipelines.layers.blend import BlendMode
-from gateway.pipelines.layers.compose import Placed, compose
+from gateway.pipelines.layers.compose import compose
 from gateway.pipelines.layers.files import pack_stack
+from gateway.pipelines.layers.placed import Placed
 
 _AT_ONCE = 2
 """What lies in memory at the same time, and runs."""

@@ -1,6 +1,7 @@
 """Layers at another size than the model drew them at: edges where the picture has its own."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +10,8 @@ from scipy.ndimage import maximum_filter, minimum_filter, uniform_filter
 
 from gateway.domain.layers import Sheet
 from gateway.domain.pictures import PictureSize
-from gateway.pipelines.frame import size_of
+from gateway.pipelines.frame import Box, resize, size_of
+from gateway.pipelines.layers.bounds import bounds_of
 
 _Floats = npt.NDArray[np.float32]
 _Planes = Sequence[Sequence[_Floats]]
@@ -21,39 +23,91 @@ _FLAT = 1e-3
 """Variance, of 1, below which a window's colours are texture and say nothing."""
 _LEAST = np.float32(1 / 256)
 """What a fully transparent pixel's colours weigh, which nothing else says."""
+_MARGIN = 2
+"""Pixels of the drawing by which a layer may grow at its edges."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """`box` of a picture of size `large`, of what is drawn at `small`."""
+
+    small: PictureSize
+    large: PictureSize
+    box: Box
+
+    def scaled(self, plane: _Floats) -> _Floats:
+        """Of a drawn plane. Bilinear: it never goes beyond the values around; downwards it takes in all of them."""
+        across, down = self.small.width / self.large.width, self.small.height / self.large.height
+        box = (self.box.left * across, self.box.top * down, self.box.right * across, self.box.bottom * down)
+        size = self.box.size
+        image = Image.fromarray(np.ascontiguousarray(plane, dtype=np.float32))
+        return np.array(image.resize((size.width, size.height), Image.Resampling.BILINEAR, box))
 
 
 def at_size_of(source: Sheet, drawn: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """`drawn` [layers, height, width, 4] at `source`'s size; untouched where it has it already."""
-    size = size_of(source)
-    if size == size_of(drawn[0]):
+    """`drawn` [layers, height, width, 4] at `source`'s size; untouched where it has it already.
+
+    Black where a layer is fully transparent.
+    """
+    small, large = size_of(drawn[0]), size_of(source)
+    if small == large:
         return drawn.copy()
-    alphas = _alphas(source, drawn[..., 3], size)
-    scaled = np.empty((len(drawn), size.height, size.width, 4), dtype=np.uint8)
-    for target, layer, alpha in zip(scaled, drawn, alphas, strict=True):
-        target[..., :3] = _colours(layer, size)
-        target[..., 3] = alpha
+    lines = None
+    if large.width * large.height > small.width * small.height:
+        guide = _guide(resize(source, small, Image.Resampling.BILINEAR))
+        lines = _lines(guide, drawn[..., 3].astype(np.float32) / np.float32(255))
+    scaled = np.zeros((len(drawn), large.height, large.width, 4), dtype=np.uint8)
+    for index, layer in enumerate(drawn):
+        if (layer[..., 3] == 255).all():
+            scaled[index, ..., :3] = resize(layer[..., :3], large, Image.Resampling.BILINEAR)
+            scaled[index, ..., 3] = 255
+            continue
+        part = _shown(layer, small, large)
+        if part is not None:
+            target = scaled[index][part.box.slices]
+            target[..., :3] = _colours(layer, part)
+            target[..., 3] = _alpha(layer, source, part, None if lines is None else lines[index])
     return scaled
 
 
-def _alphas(source: Sheet, drawn: npt.NDArray[np.uint8], size: PictureSize) -> Sequence[npt.NDArray[np.uint8]]:
-    small = PictureSize(drawn.shape[2], drawn.shape[1])
-    alphas = drawn.astype(np.float32) / np.float32(255)
-    if size.width * size.height <= small.width * small.height:
-        return [_to_bytes(_resized(alpha, size)) for alpha in alphas]
-    guide = _guide(source)
-    lines = _lines(np.stack([_resized(channel, small) for channel in guide]), alphas)
-    return [_to_bytes(_guided(alpha, guide, line, size)) for alpha, line in zip(alphas, lines, strict=True)]
+def _shown(layer: Sheet, small: PictureSize, large: PictureSize) -> _Part | None:
+    """Where it may show anything at all."""
+    box = bounds_of(layer, least=1)
+    if box is None:
+        return None
+    across, down = large.width / small.width, large.height / small.height
+    left, top = int((box.left - _MARGIN) * across), int((box.top - _MARGIN) * down)
+    right, bottom = int((box.right + _MARGIN) * across) + 1, int((box.bottom + _MARGIN) * down) + 1
+    return _Part(small, large, Box(max(0, left), max(0, top), min(large.width, right), min(large.height, bottom)))
 
 
-def _guide(source: Sheet) -> _Floats:
-    """[channels, height, width], 0 to 1: premultiplied colours, and alpha where there is any."""
+def _alpha(layer: Sheet, source: Sheet, part: _Part, line: _Floats | None) -> npt.NDArray[np.uint8]:
+    """What the line says, within what the alphas around allow: insides stay as flat as they are."""
+    alpha = layer[..., 3].astype(np.float32) / np.float32(255)
+    if line is None:
+        return _to_bytes(part.scaled(alpha))
+    guided = part.scaled(line[-1])
+    for slope, channel in zip(line[:-1], _guide(source[part.box.slices], len(line) - 1), strict=True):
+        guided += part.scaled(slope) * channel
+    lowest = part.scaled(minimum_filter(alpha, 3, mode="nearest"))
+    highest = part.scaled(maximum_filter(alpha, 3, mode="nearest"))
+    return _to_bytes(np.clip(guided, lowest, highest))
+
+
+def _colours(layer: Sheet, part: _Part) -> npt.NDArray[np.uint8]:
+    """Straight, each weighed by its alpha: what is not seen does not bleed into what is."""
+    weights = np.maximum(layer[..., 3].astype(np.float32) / np.float32(255), _LEAST)
+    large = part.scaled(weights)
+    channels = [part.scaled(layer[..., channel] * weights) / large for channel in range(3)]
+    colours: npt.NDArray[np.uint8] = np.rint(np.clip(np.stack(channels, axis=-1), 0, 255)).astype(np.uint8)
+    return colours
+
+
+def _guide(source: Sheet, channels: int | None = None) -> _Floats:
+    """[channels, height, width], 0 to 1: premultiplied colours and alpha; by default without that where it is 1."""
     values = np.moveaxis(source, -1, 0).astype(np.float32) / np.float32(255)
-    alpha = values[3]
-    if (alpha == 1).all():
-        return values[:3]
-    values[:3] *= alpha
-    return values
+    values[:3] *= values[3]
+    return values[: channels or (3 if (values[3] == 1).all() else 4)]
 
 
 def _lines(guide: _Floats, alphas: _Floats) -> _Floats:
@@ -104,34 +158,9 @@ def _dot(first: Sequence[_Floats], second: Sequence[_Floats]) -> _Floats:
     return total
 
 
-def _guided(alpha: _Floats, guide: _Floats, line: _Floats, size: PictureSize) -> _Floats:
-    """What the line says, within what the alphas around allow: insides stay as flat as they are."""
-    large = _resized(line[-1], size)
-    for slope, channel in zip(line[:-1], guide, strict=True):
-        large += _resized(slope, size) * channel
-    lowest = _resized(minimum_filter(alpha, 3, mode="nearest"), size)
-    highest = _resized(maximum_filter(alpha, 3, mode="nearest"), size)
-    return np.clip(large, lowest, highest)
-
-
-def _colours(layer: Sheet, size: PictureSize) -> npt.NDArray[np.uint8]:
-    """Straight, each weighed by its alpha: what is not seen does not bleed into what is."""
-    weights = np.maximum(layer[..., 3].astype(np.float32) / np.float32(255), _LEAST)
-    large = _resized(weights, size)
-    channels = [_resized(layer[..., channel] * weights, size) / large for channel in range(3)]
-    colours: npt.NDArray[np.uint8] = np.rint(np.clip(np.stack(channels, axis=-1), 0, 255)).astype(np.uint8)
-    return colours
-
-
 def _mean(plane: _Floats) -> _Floats:
     mean: _Floats = uniform_filter(plane, _WINDOW, mode="nearest")
     return mean
-
-
-def _resized(plane: _Floats, size: PictureSize) -> _Floats:
-    """Bilinear: it never goes beyond the values around; downwards it takes in all of them."""
-    image = Image.fromarray(np.ascontiguousarray(plane, dtype=np.float32))
-    return np.array(image.resize((size.width, size.height), Image.Resampling.BILINEAR))
 
 
 def _to_bytes(plane: _Floats) -> npt.NDArray[np.uint8]:

@@ -8,8 +8,10 @@ from PIL import Image
 
 from gateway.domain.layers import Sheet
 from gateway.domain.pictures import PictureSize
+from gateway.pipelines.layers.bands import bands
 from gateway.pipelines.layers.blend import BlendMode
-from gateway.pipelines.layers.compose import Placed, compose
+from gateway.pipelines.layers.compose import compose
+from gateway.pipelines.layers.placed import Placed
 
 ONE = PictureSize(1, 1)
 
@@ -110,28 +112,31 @@ def _random_sheet(rng: np.random.Generator, hard: bool) -> Sheet:
 @settings(max_examples=60, deadline=None)
 @given(st.lists(sheets, min_size=1, max_size=5))
 def test_plain_layers_are_what_pillow_makes_of_them(layers: list[Sheet]) -> None:
-    """Pillow rounds after every layer, and we do once."""
-    ground = Image.new("RGBA", (7, 5), (90, 120, 33, 255))
+    """One by one: Pillow rounds after every layer, and we do once."""
+    size, ground = PictureSize(7, 5), Image.new("RGBA", (7, 5), (90, 120, 33, 255))
     for each in layers:
+        ours = compose([Placed("", np.array(ground)), Placed("", each)], size)
         ground = Image.alpha_composite(ground, Image.fromarray(each))
-    ours = compose([Placed("", each) for each in layers], PictureSize(7, 5), background=(90, 120, 33))
-    assert np.abs(ours.astype(int) - np.asarray(ground)).max() <= 1
+        assert np.abs(ours.astype(int) - np.asarray(ground)).max() <= 1
+    whole = compose([Placed("", each) for each in layers], size, background=(90, 120, 33))
+    assert np.abs(whole.astype(int) - np.asarray(ground)).max() <= (len(layers) + 1) // 2
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(sheets, st.sampled_from(list(BlendMode))), min_size=1, max_size=4))
 def test_every_pixel_is_on_its_own(layers: list[tuple[Sheet, BlendMode]]) -> None:
-    """In bands or not, the bytes are the same; and nothing leaves the range of bytes."""
+    """Whatever lies beside it."""
     stack = [Placed("", pixels, blend=mode) for pixels, mode in layers]
     whole = compose(stack, PictureSize(7, 5))
     cut = [Placed("", pixels[2:3, 4:5], blend=mode) for pixels, mode in layers]
     assert np.array_equal(whole[2, 4], compose(cut, ONE)[0, 0])
 
 
-def test_large_pictures_go_in_bands() -> None:
+def test_large_pictures_go_in_bands(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
-    below = rng.integers(0, 256, (3, 600_000, 4), dtype=np.uint8)
-    size = PictureSize(600_000, 3)
-    whole = compose([Placed("", below, y=-1), Placed("", below, y=1)], size)
-    alone = compose([Placed("", below[1:, :9], y=0), Placed("", below[:, :9], y=1)], PictureSize(9, 3))
-    assert np.array_equal(whole[:, :9], alone)
+    below = rng.integers(0, 256, (30, 20, 4), dtype=np.uint8)
+    stack = [Placed("", below, y=-1), Placed("", below, x=3, y=1)]
+    whole = compose(stack, PictureSize(20, 30))
+    monkeypatch.setattr("gateway.pipelines.layers.bands._VALUES", 7 * 20)
+    assert [rows.stop for rows in bands(30, 20)] == [7, 14, 21, 28, 30]
+    assert np.array_equal(compose(stack, PictureSize(20, 30)), whole)

@@ -17,7 +17,8 @@ from gateway.domain.composing import MOST_LAYERS
 from gateway.domain.layers import Sheet
 from gateway.domain.pictures import PictureSize
 from gateway.pipelines.layers.blend import BlendMode
-from gateway.pipelines.layers.compose import Placed, compose
+from gateway.pipelines.layers.compose import compose
+from gateway.pipelines.layers.placed import Placed
 from tests.gateway.pictures import file_of, noise_picture
 
 ROUTE = "/v1/images/layers/compose"

@@ -17,8 +17,9 @@ from gateway.domain.errors import InvalidRequest
 from gateway.domain.layers import Layer, LayersFormat, Sheet
 from gateway.domain.pictures import PictureSize
 from gateway.pipelines.layers.blend import BlendMode
-from gateway.pipelines.layers.compose import Placed, compose, composite_of
+from gateway.pipelines.layers.compose import compose, composite_of
 from gateway.pipelines.layers.files import file_type, pack_layers, pack_stack
+from gateway.pipelines.layers.placed import Placed
 
 SIZE = PictureSize(60, 40)
 FILES = [file_format for file_format in LayersFormat if file_format is not LayersFormat.LIST]

@@ -15,7 +15,8 @@ from psd_tools import PSDImage
 from gateway.domain.layers import Sheet
 from gateway.domain.pictures import PictureSize
 from gateway.pipelines.layers.blend import BlendMode
-from gateway.pipelines.layers.compose import Placed, compose
+from gateway.pipelines.layers.compose import compose
+from gateway.pipelines.layers.placed import Placed
 from tests.gateway.layers.separator import picture, separator
 from tests.gateway.server import RunningGateway
 from tests.support.browser import Visit, open_chromium, visiting

@@ -8,7 +8,8 @@ from PIL import Image
 from gateway.domain.errors import InvalidRequest
 from gateway.domain.layers import Sheet
 from gateway.pipelines.frame import size_of
-from gateway.pipelines.layers.compose import Placed, compose
+from gateway.pipelines.layers.compose import compose
+from gateway.pipelines.layers.placed import Placed
 
 _LONGEST_SIDE = 16_383
 _FRAME_MS, _LAST_MS = 700, 2000

@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterator, Sequence
 
 from gateway.domain.layers import Sheet
-from gateway.pipelines.layers.compose import Placed
 from gateway.pipelines.layers.files.png import png
 from gateway.pipelines.layers.files.zipped import Entry, zipped
+from gateway.pipelines.layers.placed import Placed
 
 _LONGEST = 40
 

@@ -8,10 +8,9 @@ from PIL import Image
 
 from gateway.domain.layers import Sheet
 from gateway.pipelines.layers.blend import BlendMode
-from gateway.pipelines.layers.compose import Placed
-from gateway.pipelines.layers.files.cut import cut
 from gateway.pipelines.layers.files.png import png
 from gateway.pipelines.layers.files.zipped import Entry, zipped
+from gateway.pipelines.layers.placed import Placed, cut
 
 _THUMBNAIL = 256
 """Longest side; the format allows no more."""

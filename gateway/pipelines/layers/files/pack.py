@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from gateway.domain.layers import Layer, LayersFormat, Sheet
-from gateway.pipelines.layers.compose import Placed, placed
 from gateway.pipelines.layers.files.animation import write_animation
 from gateway.pipelines.layers.files.archive import write_archive
 from gateway.pipelines.layers.files.openraster import write_openraster
+from gateway.pipelines.layers.placed import Placed, placed
 
 
 def pack_layers(layers: Sequence[Layer], composite: Sheet, file_format: LayersFormat) -> bytes:

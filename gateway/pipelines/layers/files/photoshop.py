@@ -12,8 +12,8 @@ from psd_tools.constants import Compression
 
 from gateway.domain.layers import Sheet
 from gateway.pipelines.frame import size_of
-from gateway.pipelines.layers.compose import Placed, compose
-from gateway.pipelines.layers.files.cut import cut
+from gateway.pipelines.layers.compose import compose
+from gateway.pipelines.layers.placed import Placed, cut
 
 _LONGEST_NAME = 255
 

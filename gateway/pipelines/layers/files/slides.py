@@ -14,10 +14,9 @@ from gateway.domain.layers import Sheet
 from gateway.domain.pictures import PictureSize
 from gateway.pipelines.frame import size_of
 from gateway.pipelines.layers.blend import BlendMode
-from gateway.pipelines.layers.compose import Placed
-from gateway.pipelines.layers.files.cut import cut
 from gateway.pipelines.layers.files.png import png
 from gateway.pipelines.layers.files.zipped import timeless
+from gateway.pipelines.layers.placed import Placed, cut
 
 _PIXEL = 9525
 """EMU at 96 dots an inch."""
