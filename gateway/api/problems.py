@@ -42,7 +42,9 @@ _WRONG_VALUE = {
 
 
 class StrictBody(BaseModel):
-    """Base of request bodies: no coercion between types, no unknown fields, errors which say what is allowed."""
+    """Base of request bodies: no coercion between types, no unknown fields, errors which say what is allowed, and in
+    which item of a list, counted from 0.
+    """
 
     model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, frozen=True)
 
@@ -67,7 +69,8 @@ class StrictBody(BaseModel):
             elif inside:
                 reason = f"has a field '{inside[:_LONGEST_NAME]}' that {reason}"
             limits = _limits(cls.model_fields[info.field_name or ""].metadata)
-            raise PydanticCustomError(code, "{sentence}", {"sentence": f"{reason}{limits}"}) from error
+            item = next((f" (item {part})" for part in problem["loc"] if isinstance(part, int)), "")
+            raise PydanticCustomError(code, "{sentence}", {"sentence": f"{reason}{limits}{item}"}) from error
 
 
 def invalid_request(failure: RequestValidationError) -> InvalidRequest:
