@@ -142,7 +142,7 @@ def layers_result(pictures: ShownPictures) -> LayersResult:
                 visible=False,
                 interactive=False,
                 format="png",
-                height=420,
+                height=380,
                 buttons=["download", "fullscreen"],
                 elem_id="layers-composite",
                 elem_classes="see-through",
