@@ -138,14 +138,32 @@ def test_names_of_all_kinds(name: str) -> None:
     assert json.loads(opened_zip(files[LayersFormat.ZIP]).read("layers.json"))["layers"][0]["name"] == name
 
 
-def test_every_blend_mode_has_its_name_in_files() -> None:
+def test_every_blend_mode_has_its_name_in_a_psd() -> None:
     stack = [Placed(mode.value, np.full((4, 4, 4), 90, np.uint8), blend=mode) for mode in BlendMode]
     composite = compose(stack, PictureSize(4, 4))
     psd = PSDImage.open(io.BytesIO(pack_stack(stack, composite, LayersFormat.PSD)))
     assert [layer.blend_mode.name.lower().replace("_", "-") for layer in psd] == [mode.value for mode in BlendMode]
+
+
+# Exclusion is none of OpenRaster's, and for soft light the reader takes Pegtop's formula, not W3C's.
+@pytest.mark.parametrize("mode", sorted(set(BlendMode) - {BlendMode.EXCLUSION, BlendMode.SOFT_LIGHT}))
+def test_pyora_renders_what_we_compose(mode: BlendMode) -> None:
+    rng = np.random.default_rng(4)
+    below, above = (rng.integers(1, 255, (12, 12, 4), dtype=np.uint8) for _ in range(2))
+    below[:6, :, 3] = above[:, :6, 3] = 255
+    stack = [Placed("below", below), Placed("above", above, x=2, y=1, opacity=0.75, blend=mode)]
+    composite = compose(stack, PictureSize(12, 12))
     project = Project.load(io.BytesIO(pack_stack(stack, composite, LayersFormat.ORA)))
-    operators = [layer.composite_op for layer in project.children]
-    assert operators == [f"svg:{mode.value}".replace("normal", "src-over") for mode in reversed(BlendMode)]
+    rendered = pixels_of(project.get_image_data())
+    # It rounds colours as they are seen, and so does whoever looks: what is faint may differ by more.
+    apart = np.abs(rendered[..., :3].astype(int) - composite[..., :3]) * (composite[..., 3:] / 255)
+    assert apart.max() <= 2 and np.abs(rendered[..., 3].astype(int) - composite[..., 3]).max() <= 1
+
+
+def test_openraster_has_no_exclusion() -> None:
+    stack = [Placed("a", EDITED[1].pixels, blend=BlendMode.EXCLUSION)]
+    with pytest.raises(InvalidRequest, match="exclusion"):
+        pack_stack(stack, compose(stack, SIZE), LayersFormat.ORA)
 
 
 def test_an_ora_opens_in_pyora(layers: list[Layer], composite: Sheet) -> None:

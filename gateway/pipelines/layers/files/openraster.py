@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 import numpy as np
 from PIL import Image
 
+from gateway.domain.errors import InvalidRequest
 from gateway.domain.layers import Sheet
 from gateway.pipelines.layers.blend import BlendMode
 from gateway.pipelines.layers.files.png import png
@@ -17,7 +18,11 @@ _THUMBNAIL = 256
 
 
 def write_openraster(layers: Sequence[Placed], composite: Sheet) -> bytes:
-    """By version 0.0.3 of the format."""
+    """By version 0.0.3 of the format. Raises InvalidRequest for the mode that it does not have."""
+    if any(layer.blend is BlendMode.EXCLUSION for layer in layers):
+        raise InvalidRequest(
+            "OpenRaster has no blend mode exclusion; every other one is allowed with ora", param="output"
+        )
     return zipped(_entries([cut(layer) for layer in layers], composite))
 
 
