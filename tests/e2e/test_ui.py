@@ -1,7 +1,8 @@
-"""The page `/ui` in a real browser, as somebody uses it who tries clothes on."""
+"""The page `/ui` in a real browser, as somebody uses it who tries clothes on, or takes a picture apart."""
 
 import io
 import re
+import zipfile
 from collections.abc import AsyncIterator
 from itertools import islice
 from pathlib import Path
@@ -30,8 +31,8 @@ _WATCH = """() => {
             const now = [status.dataset.phase, title, Number(status.dataset.percent)];
             if (JSON.stringify(now) !== JSON.stringify(window.told.at(-1))) window.told.push(now);
         }
-        const preview = document.querySelector("#try-on-preview img");
-        if (preview !== null) window.previews.add(preview.src);
+        const previews = document.querySelectorAll("#try-on-preview img, #layers-preview img");
+        for (const preview of previews) window.previews.add(preview.src);
     }).observe(document.body, {childList: true, subtree: true, attributes: true, characterData: true});
 }"""
 
@@ -206,3 +207,32 @@ async def test_cancel_ends_it(visit: Visit) -> None:
     await expect(page.locator("#try-on-status [data-phase=cancelled]")).to_contain_text("nothing is running any more")
     await expect(page.locator("#try-on-start")).to_be_visible()
     await expect(page.locator("#compare")).to_have_count(0)
+
+
+async def test_a_picture_is_taken_apart_as_the_api_does_it(visit: Visit, stack: RunningStack, tmp_path: Path) -> None:
+    page = visit.page
+    await page.get_by_role("tab", name="Layers").click()
+    file = FilePayload(name="mine.png", mimeType="image/png", buffer=PERSON)
+    await page.set_input_files("#layers-picture input[type=file]", file)
+    await expect(page.locator("#layers-picture img")).to_be_visible()
+    await page.locator("#layers-more > button").click()
+    await page.locator("#layers-seed").get_by_role("textbox").fill("5")
+    await page.locator("#layers-exact input").check()
+    await page.click("#layers-start")
+    await expect(page.locator("#layers-status [data-phase=done]")).to_be_visible()
+    await expect(page.locator("#layers-facts dl")).to_have_attribute("data-psnr", "exact")
+    assert await page.evaluate("window.previews.size") > 0
+    await shown(page.locator("#layers-stack img"))
+
+    async with page.expect_download() as coming:
+        await page.click("#layers-zip")
+    await (await coming.value).save_as(tmp_path / "layers.zip")
+    async with httpx.AsyncClient(base_url=stack.url, timeout=120) as http:
+        fields = {"seed": "5", "deterministic": "true", "output": "zip"}
+        answer = (await http.post("/v1/images/layers", data=fields, files={"image": PERSON})).raise_for_status().json()
+        ours = await http.get(answer["file"]["url"])
+    names = [layer["name"] for layer in answer["data"]]
+    assert await page.locator("#layers-stack strong").all_inner_texts() == names[::-1]
+    with zipfile.ZipFile(tmp_path / "layers.zip") as saved, zipfile.ZipFile(io.BytesIO(ours.content)) as expected:
+        assert saved.namelist() == expected.namelist()
+        assert all(saved.read(name) == expected.read(name) for name in expected.namelist())
