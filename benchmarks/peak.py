@@ -18,3 +18,8 @@ def peak_bytes() -> int:
         raise RuntimeError("peak memory is read from /proc/self/status, which only Linux has")
     line = next(line for line in _STATUS.read_text(encoding="ascii").splitlines() if line.startswith(_FIELD))
     return int(line.split()[1]) * 1024
+
+
+def forget_peak() -> None:
+    """From now on the high-water mark is what is held now. Raises OSError where there is no /proc, which Linux has."""
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
