@@ -45,7 +45,7 @@ def test_an_alias_is_listed_with_its_path(place: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("TRIPTYCH_MODEL_TOY", str(embedded_models() / "wardrobe"))
     monkeypatch.setenv("COLUMNS", "400")
     rows = {line.split("│")[1].strip(): line for line in run().output.splitlines() if "sd/" in line}
-    assert list(rows) == ["sd/wardrobe", "sd/wardrobe-tryon", "sd/toy"]
+    assert list(rows) == ["sd/wardrobe", "sd/wardrobe-layers", "sd/wardrobe-tryon", "sd/toy"]
     assert str(embedded_models() / "wardrobe") in rows["sd/toy"]
 
 

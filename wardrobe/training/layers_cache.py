@@ -94,6 +94,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runtime", type=Path, default=None)
+    parser.add_argument("--scenes", type=int, default=None, help="only the first ones")
     parser.add_argument("--others", type=int, default=2500, help="scenes that are learned with other counts of sheets")
     options = parser.parse_args()
     parallel.start()
@@ -101,7 +102,7 @@ def main() -> None:
     folder = runtime / FOLDER
     folder.mkdir(exist_ok=True)
     vae = trained_vae(runtime).to(pick_device())
-    source = corpus.load(runtime, layers_corpus.FILE)
+    source = corpus.load(runtime, layers_corpus.FILE)[: options.scenes]
     work = [(sheets, source) for sheets in _usual_ranges()]
     work += [(sheets, source[: options.others]) for sheets in _other_ranges()]
     for number, (sheets, scenes) in enumerate(work):
