@@ -125,7 +125,7 @@ def test_a_background_is_a_layer_of_the_file(http: httpx.Client) -> None:
         ({"layers": [{"image": ""}]}, "layers.0.image", "a picture is missing"),
         ({"layers": [LAYERS[0], {"image": "missing.png"}]}, "layers.1.image", "no link, no data URI"),
         ({"layers": [LAYERS[0], {"image": "aGVsbG8="}]}, "layers.1.image", "no picture that can be read"),
-        ({"layers": [{**LAYERS[0], "opacity": 1.5}]}, "layers", "'opacity' that is too large; allowed: 0 to 1 (item 0)"),
+        ({"layers": [{**LAYERS[0], "opacity": 1.5}]}, "layers", "is too large; allowed: 0 to 1 (item 0)"),
         ({"layers": [{**LAYERS[0], "blend_mode": "dissolve"}]}, "layers", "'blend_mode' that must be one of 'normal'"),
         ({"layers": [{**LAYERS[0], "z": 1}]}, "layers", "unknown field"),
         ({"layers": [{**LAYERS[0], "name": "a\x01b"}]}, "layers.0.name", "cannot be written"),
