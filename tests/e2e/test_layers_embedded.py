@@ -73,7 +73,7 @@ def test_other_numbers_of_layers_have_names_of_their_own(
 
 def test_it_serves_by_its_alias_and_is_never_the_default(client: openai.OpenAI, stack: RunningStack) -> None:
     models = {model.id for model in client.models.list().data}
-    assert {"sd/wardrobe", "sd/wardrobe-layers"} <= models
+    assert {"wardrobe", "wardrobe-layers"} <= models
     drawn = client.images.generate(prompt="a man in a city", response_format="b64_json", extra_body={"seed": 1})
     assert drawn.data
     with pytest.raises(openai.BadRequestError, match="/v1/images/layers"):

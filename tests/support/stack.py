@@ -66,7 +66,7 @@ class RunningStack:
 def build_models() -> None:
     """Compile and publish the embedded models where that was not done yet; a session asks once."""
     command = [sys.executable, "-m", "triptych", "export", "publish", "--runtime-dir", str(BUILT)]
-    subprocess.run(command, check=True, cwd=PROJECT, timeout=600)
+    subprocess.run(command, check=True, cwd=PROJECT, timeout=1200)
 
 
 @contextmanager
