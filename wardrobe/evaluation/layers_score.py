@@ -10,7 +10,7 @@ import numpy.typing as npt
 from wardrobe.world.canvas import Pixels
 from wardrobe.world.render import render
 from wardrobe.world.scene import scenes
-from wardrobe.world.sheets import NAMES, finest_sheets, flatten, sheets
+from wardrobe.world.sheets import NAMES, finest_sheets, flatten, sheets, soft_iou
 
 SEED = 2026
 COUNT = 200
@@ -89,12 +89,6 @@ def ordered(case: LayersCase, drawn: Pixels) -> bool:
     """Whether the layers that the sheets look most like lie in the sheets' order."""
     places = [int(np.argmax([_likeness(case.truth[index], layer) for layer in drawn])) for index in case.shown]
     return all(lower < upper for lower, upper in pairwise(places))
-
-
-def soft_iou(truth: Pixels, drawn: Pixels) -> float:
-    """Of two sheets' alpha."""
-    first, second = (sheet[..., 3].astype(np.float64) for sheet in (truth, drawn))
-    return float(np.minimum(first, second).sum() / max(np.maximum(first, second).sum(), 1e-9))
 
 
 def _likeness(truth: Pixels, drawn: Pixels) -> float:

@@ -23,11 +23,11 @@ from wardrobe.training.layers_text import train_tokenizer
 from wardrobe.training.layers_trainer import CHECKPOINT, LayersTrainer, LayersTraining
 from wardrobe.training.layers_vae import to_tensor, trained_vae
 from wardrobe.training.runtime import CHECKPOINT_SECONDS, runtime_folder
-from wardrobe.world.canvas import SIZE, Pixels
+from wardrobe.world.canvas import SIZE
 from wardrobe.world.captions import sample_caption
 from wardrobe.world.render import render
 from wardrobe.world.scene import scenes
-from wardrobe.world.sheets import FINEST, NAMES, chequered, finest_sheets, flatten, sheets
+from wardrobe.world.sheets import FINEST, NAMES, chequered, finest_sheets, flatten, sheets, soft_iou
 
 log = logging.getLogger(__name__)
 
@@ -48,12 +48,6 @@ def empty_latents(vae: FlatVae) -> torch.Tensor:
     """Those of a sheet that shows nothing, [16, 16, 16]."""
     nothing = flatten(np.zeros((0, SIZE, SIZE, 4), np.uint8))
     return vae.encode(to_tensor(nothing[None]))[0][0]
-
-
-def soft_iou(drawn: Pixels, truth: Pixels) -> float:
-    """Of the alpha of sheets [..., 4], all together: the sum of the lesser over the sum of the greater."""
-    first, second = (kind[..., 3].astype(np.float64) for kind in (drawn, truth))
-    return float(np.minimum(first, second).sum() / max(1.0, np.maximum(first, second).sum()))
 
 
 def save_preview(model: LayersModel, path: Path, count: int = 5) -> str:

@@ -69,6 +69,12 @@ def chequered(sheets: Pixels) -> Pixels:
     return shown
 
 
+def soft_iou(truth: Pixels, drawn: Pixels) -> float:
+    """Of the alpha of sheets [..., 4], all together: the sum of the lesser over the sum of the greater."""
+    first, second = (sheet[..., 3].astype(np.float64) for sheet in (truth, drawn))
+    return float(np.minimum(first, second).sum() / max(np.maximum(first, second).sum(), 1e-9))
+
+
 def sheet_range(name: str, count: int) -> tuple[int, int]:
     """First and one past the last of the finest sheets that a sheet of an answer of `count` joins.
 
