@@ -219,12 +219,13 @@ async def _in_its_turn(stack: RunningStack, model: str) -> Any:
 @pytest.mark.timeout(1800)
 async def test_one_after_another_and_back(stack: RunningStack, pictures: dict[str, Any]) -> None:
     assert len({json.dumps(answer) for answer in pictures.values()}) == len(SMALL)
-    async with watched(stack) as looks:
+    async with watched(stack):
         assert await _in_its_turn(stack, LAYERED) == pictures[LAYERED]
         there = await look(stack)
         assert await draw(stack, LAYERED) == pictures[LAYERED]
-        assert (await look(stack)).of("loads_total") == there.of("loads_total"), "it was there"
-    assert looks[-1].whole == [LAYERED]
+        after = await look(stack)
+    assert after.of("loads_total") == there.of("loads_total"), "it was there"
+    assert after.whole == [LAYERED]
     states, sizes = await told(stack, "state"), await told(stack, "bytes")
     assert [model for model, state in states.items() if state == "loaded"] == [LAYERED]
     assert all(sum(two) > _BUDGET for two in combinations(sizes.values(), 2)), "there was room for two"
