@@ -11,7 +11,7 @@ from torch import nn
 from export.artefacts.key import Dialect
 from export.graph.optimiser import linear_rewrites
 from export.graph.tidy import tidy
-from export.lowering import lower
+from export.lowering import attention_calls, lower
 from export.lowering.precision import in_precision
 from export.quiet import quiet
 from export.recipe import Precision
@@ -62,7 +62,7 @@ def write_onnx(
     module = in_precision(module, signature, precision)
     axes = tuple(_dynamic_axes(spec) for spec in signature.inputs)
     size = sum(tensor.numel() * tensor.element_size() for tensor in module.state_dict().values())
-    with quiet(), linear_rewrites(), torch.no_grad():
+    with quiet(), linear_rewrites(), torch.no_grad(), attention_calls(metadata.dialect):
         program = torch.onnx.export(
             module,
             tuple(_example(spec) for spec in signature.inputs),

@@ -3,6 +3,7 @@
 Every artefact is compared with the untouched module afterwards, so a rewrite that changes a number cannot be published.
 """
 
+from export.lowering.fused_attention import attention_calls
 from export.lowering.rewrites import lower
 
-__all__ = ["lower"]
+__all__ = ["attention_calls", "lower"]

@@ -65,23 +65,38 @@ def _inputs(signature: ComponentSignature, rows: int, image: int, text: int) -> 
     return made
 
 
-def test_one_graph_serves_every_number_of_tokens(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("dialect", "precision", "error", "attention"),
+    [
+        (Dialect.PORTABLE, Precision.FP16, 5e-3, "Softmax"),
+        (Dialect.ONNXRUNTIME, Precision.FP32, 1e-5, "MultiHeadAttention"),
+    ],
+)
+def test_one_graph_serves_every_number_of_tokens(
+    dialect: Dialect, precision: Precision, error: float, attention: str, tmp_path: Path
+) -> None:
     """Qwen-Image's, which has all there is: rotations, a mask, an embedded number, half precision."""
-    signature, make = QWEN, _make_qwen
     path = tmp_path / ONNX_FILE
-    metadata = GraphMetadata("tiny", "denoiser", "hash", "test", Dialect.PORTABLE)
-    write_onnx(make(), signature, metadata, path, precision=Precision.FP16)
+    write_onnx(
+        _make_qwen(), QWEN, GraphMetadata("tiny", "denoiser", "hash", "test", dialect), path, precision=precision
+    )
     graph = onnx.load(str(path)).graph
-    assert [entry.name for entry in graph.input] == [spec.name for spec in signature.inputs]
+    assert [entry.name for entry in graph.input] == [spec.name for spec in QWEN.inputs]
+    assert {"Softmax", "MultiHeadAttention"} & {node.op_type for node in graph.node} == {attention}
     session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    module = make()
+    module = _make_qwen()
     for rows, image, text in ((1, 30, 7), (2, 12, 12), (3, 5, 20)):
-        arrays = _inputs(signature, rows, image, text)
+        arrays = _inputs(QWEN, rows, image, text)
         with torch.inference_mode():
             expected = module(*(torch.from_numpy(array) for array in arrays)).numpy()
-        feed = {spec.name: array for spec, array in zip(signature.inputs, arrays, strict=True)}
+        feed = {spec.name: array for spec, array in zip(QWEN.inputs, arrays, strict=True)}
         (got,) = session.run(None, feed)
-        np.testing.assert_allclose(got, expected, atol=5e-3 * np.abs(expected).max())
+        np.testing.assert_allclose(got, expected, atol=error * np.abs(expected).max())
+    if dialect is Dialect.PORTABLE:
+        _compile(path, tmp_path)
+
+
+def _compile(path: Path, place: Path) -> None:
     pytest.importorskip("tensorrt_rtx_bindings")
     ranges = {
         "batch": Range(min=1, opt=1, max=2),
@@ -89,5 +104,5 @@ def test_one_graph_serves_every_number_of_tokens(tmp_path: Path) -> None:
         "text_tokens": Range(min=16, opt=16, max=16),
     }
     flags = EngineFlags(compute_capabilities=("8.9",))
-    built = build_engine(EngineRequest(Target.TENSORRT_RTX, path, (resolve(signature, ranges),), flags), tmp_path)
-    assert [tensor.name for tensor in built.inputs] == [spec.name for spec in signature.inputs]
+    built = build_engine(EngineRequest(Target.TENSORRT_RTX, path, (resolve(QWEN, ranges),), flags), place)
+    assert [tensor.name for tensor in built.inputs] == [spec.name for spec in QWEN.inputs]
