@@ -2,9 +2,12 @@
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from gateway.domain.layers import Sheet
+from gateway.pipelines.frame import resize, size_of
 from gateway.pipelines.layers.bands import bands
+from gateway.pipelines.layers.edges import fitted_to
 from gateway.pipelines.layers.opacity import settled
 from gateway.pipelines.layers.reprojection import reprojected
 from gateway.pipelines.layers.upsampling import at_size_of
@@ -16,8 +19,11 @@ def at_original_size(source: Sheet, drawn: npt.NDArray[np.uint8]) -> npt.NDArray
     Where a layer is opaque and nothing lies on it, its colours are the source's bytes. An opaque source's bottom layer
     is opaque. Black where a layer is fully transparent.
     """
-    layers = at_size_of(source, drawn)
     opaque = bool((source[..., 3] == 255).all())
+    if opaque:
+        drawn = drawn.copy()
+        drawn[..., 3] = fitted_to(resize(source, size_of(drawn[0]), Image.Resampling.BILINEAR), drawn)
+    layers = at_size_of(source, drawn)
     for rows in bands(source.shape[0], source.shape[1], len(layers)):
         layers[:, rows, :, 3] = settled(layers[:, rows, :, 3], source[rows, :, 3], opaque=opaque)
         layers[:, rows] = reprojected(source[rows], layers[:, rows])

@@ -121,10 +121,30 @@ def test_edges_are_where_the_picture_has_them(drawn_side: int) -> None:
     assert (sharp[minimum_filter(alpha, near) == 1] == 1).all() and (sharp[maximum_filter(alpha, near) == 0] == 0).all()
 
 
-def test_at_equal_size_alpha_is_as_drawn() -> None:
+def test_at_equal_size_alpha_is_as_drawn_where_there_is_no_edge() -> None:
+    """What shines through is not thought to be a rim, whatever the picture says."""
     rng = np.random.default_rng(3)
-    source, drawn = picture(rng, 20, 30, "opaque"), rng.integers(5, 251, (3, 20, 30, 4), dtype=np.uint8)
+    source, drawn = picture(rng, 20, 30, "opaque"), rng.integers(80, 251, (3, 20, 30, 4), dtype=np.uint8)
     assert np.array_equal(at_original_size(source, drawn)[1:, ..., 3], drawn[1:, ..., 3])
+
+
+@pytest.mark.parametrize("side", [96, 192])
+def test_a_rim_that_was_drawn_too_thin_does_not_stay_below(side: int) -> None:
+    source, alpha = scene(side)
+    drawn = np.zeros((2, 96, 96, 4), np.uint8)
+    sky = source.copy()
+    sky[alpha > 0] = sky[:1].mean(axis=(0, 1))
+    small = Image.fromarray(alpha).resize((96, 96), Image.Resampling.BOX)
+    narrow = minimum_filter(np.asarray(small), 3)
+    for layer, pixels in enumerate((sky, source)):
+        drawn[layer] = np.asarray(Image.fromarray(pixels).resize((96, 96), Image.Resampling.BOX))
+    drawn[1, ..., 3] = np.rint(narrow * 255)
+    rim = (alpha > 0) & (minimum_filter(alpha, 5) < 1)
+    painted = np.abs(at_original_size(source, drawn)[0, ..., :3].astype(int) - sky[..., :3]).max(axis=-1)
+    assert (painted[rim] > 40).mean() < 0.05
+    if side == 96:
+        as_drawn = np.abs(reprojected(source, drawn)[0, ..., :3].astype(int) - sky[..., :3]).max(axis=-1)
+        assert (as_drawn[rim] > 40).mean() > 0.3
 
 
 def test_colours_do_not_bleed_from_where_nothing_is() -> None:
