@@ -65,8 +65,9 @@ def test_layers_come_bottom_to_top_with_names_boxes_and_the_pictures_own_pixels(
     assert answer["data"][0]["bbox"] == [0, 0, 96, 64]
     for layer, x in zip(answer["data"][1:], (24, 48, 72), strict=True):
         left, top, width, height = layer["bbox"]
-        # The model draws at two thirds of the width: edges come back as soft as that is.
-        assert abs(left - x) <= 2 and abs(left + width - (x + 24)) <= 4 and (top, height) == (0, 64)
+        # The model draws at two thirds of the width: edges come back as soft as that is, and moved by up to one of
+        # its pixels, to where the picture has them.
+        assert abs(left - x) <= 4 and abs(left + width - (x + 24)) <= 4 and (top, height) == (0, 64)
     assert {key: answer[key] for key in ("model", "seed", "layers", "size", "resolution", "drawn_size")} == {
         "model": MODEL, "seed": 5, "layers": 4, "size": "96x64", "resolution": 64, "drawn_size": "64x64"
     }  # fmt: skip
