@@ -19,11 +19,12 @@ def at_original_size(source: Sheet, drawn: npt.NDArray[np.uint8]) -> npt.NDArray
     Where a layer is opaque and nothing lies on it, its colours are the source's bytes. An opaque source's bottom layer
     is opaque. Black where a layer is fully transparent.
     """
+    seen = resize(source, size_of(drawn[0]), Image.Resampling.BILINEAR)
     opaque = bool((source[..., 3] == 255).all())
     if opaque:
         drawn = drawn.copy()
-        drawn[..., 3] = fitted_to(resize(source, size_of(drawn[0]), Image.Resampling.BILINEAR), drawn)
-    layers = at_size_of(source, drawn)
+        drawn[..., 3] = fitted_to(seen, drawn)
+    layers = at_size_of(source, drawn, seen)
     for rows in bands(source.shape[0], source.shape[1], len(layers)):
         layers[:, rows, :, 3] = settled(layers[:, rows, :, 3], source[rows, :, 3], opaque=opaque)
         layers[:, rows] = reprojected(source[rows], layers[:, rows])

@@ -44,18 +44,17 @@ class _Part:
         return np.array(image.resize((size.width, size.height), Image.Resampling.BILINEAR, box))
 
 
-def at_size_of(source: Sheet, drawn: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+def at_size_of(source: Sheet, drawn: npt.NDArray[np.uint8], seen: Sheet) -> npt.NDArray[np.uint8]:
     """`drawn` [layers, height, width, 4] at `source`'s size; untouched where it has it already.
 
-    Black where a layer is fully transparent.
+    `seen`: the source at the size of the drawing. Black where a layer is fully transparent.
     """
     small, large = size_of(drawn[0]), size_of(source)
     if small == large:
         return drawn.copy()
     lines = None
     if large.width * large.height > small.width * small.height:
-        guide = _guide(resize(source, small, Image.Resampling.BILINEAR))
-        lines = _lines(guide, drawn[..., 3].astype(np.float32) / np.float32(255))
+        lines = _lines(_guide(seen), drawn[..., 3].astype(np.float32) / np.float32(255))
     scaled = np.zeros((len(drawn), large.height, large.width, 4), dtype=np.uint8)
     for index, layer in enumerate(drawn):
         if (layer[..., 3] == 255).all():
