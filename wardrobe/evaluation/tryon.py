@@ -14,7 +14,6 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from PIL import Image
 from safetensors.torch import load_file
 
-from families.sources.placed import placed_parts
 from wardrobe.evaluation.samplers import SAMPLERS
 from wardrobe.evaluation.tryon_score import TryOnCase, resized_into, score_tryon
 from wardrobe.judge import Judge
@@ -40,14 +39,11 @@ def heldout_cases(count: int = COUNT) -> list[TryOnCase]:
 
 
 def load(folder: Path) -> TryOnModel:
-    """The model of an export, float32, with the autoencoder that its card puts together."""
+    """The model of an export, float32."""
     unet = UNet2DConditionModel.from_config(UNet2DConditionModel.load_config(folder / "unet"))
     drop_text_attention(unet)
     unet.load_state_dict(load_file(folder / UNET_FILE))
-    (place,) = placed_parts(folder)
-    vae = AutoencoderKL.from_pretrained(place.folder, torch_dtype=torch.float32)
-    if place.overlay is not None:
-        vae.load_state_dict({**vae.state_dict(), **load_file(place.overlay)})
+    vae = AutoencoderKL.from_pretrained(folder / "vae", torch_dtype=torch.float32)
     return TryOnModel(unet.float().eval(), vae.eval())
 
 

@@ -6,7 +6,6 @@ matter, and for alpha itself.
 
 import argparse
 import logging
-import math
 import time
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +16,7 @@ import torch
 from PIL import Image
 
 from wardrobe.training import corpus, layers_corpus, parallel
-from wardrobe.training.clock import minutes_until
+from wardrobe.training.clock import falling_rate, minutes_until
 from wardrobe.training.layers_models import FlatVae, build_vae
 from wardrobe.training.runtime import (
     CHECKPOINT_SECONDS,
@@ -50,12 +49,6 @@ class LayersVaeTraining:
     kl_weight: float = 2e-6
     alpha_weight: float = 1.0
     seed: int = 41
-
-
-def learning_rate(step: int, share_left: float, plan: LayersVaeTraining) -> float:
-    """Warm-up by steps, then a cosine to 2 % by the share of the time that is left."""
-    warm = min(1.0, (step + 1) / plan.warmup)
-    return plan.learning_rate * warm * (0.02 + 0.98 * 0.5 * (1 - math.cos(math.pi * min(1.0, max(0.0, share_left)))))
 
 
 def to_tensor(sheets: Pixels) -> torch.Tensor:
@@ -125,7 +118,7 @@ class LayersVaeTrainer:
         sheets = sample_crops(self._source, count, SIZE if whole else plan.crop, rng)
         images = to_tensor(sheets).to(self.device, memory_format=torch.channels_last)
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.step, share_left, plan)
+            group["lr"] = falling_rate(self.step, share_left, plan.learning_rate, plan.warmup)
         with torch.autocast(self.device.type, torch.bfloat16):
             mean, log_variance = self.vae.encode(images)
             draw = torch.randn(mean.shape, generator=noise).to(self.device)

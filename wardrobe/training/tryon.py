@@ -9,18 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL
 from PIL import Image
-from safetensors.torch import load_file
 
 from families.tryon.agnostic import agnostic_mask
+from wardrobe.training import parallel
 from wardrobe.training.clock import minutes_until
 from wardrobe.training.runtime import CHECKPOINT_SECONDS, runtime_folder
 from wardrobe.training.tryon_cache import FOLDER, category_of, load_shards, masked_picture
-from wardrobe.training.tryon_export import UNET_FILE
-from wardrobe.training.tryon_model import WARDROBE, build_tryon_unet, start_from_wardrobe
+from wardrobe.training.tryon_model import WARDROBE, build_tryon_unet, start_from
 from wardrobe.training.tryon_sample import Sampling, TryOnModel, TryOnRequest, try_on
 from wardrobe.training.tryon_trainer import CHECKPOINT, TryOnTrainer, TryOnTraining
+from wardrobe.training.tryon_vae import trained_vae
 from wardrobe.world.pairs import tryon_pairs
 from wardrobe.world.render import flat_lay, render
 
@@ -56,39 +55,41 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runtime", type=Path, default=None)
     parser.add_argument("--until", required=True, help="HH:MM of this machine's clock")
-    parser.add_argument("--weights", type=Path, default=None, help="an exported model to go on from; default: anew")
+    parser.add_argument(
+        "--levels-from", type=Path, default=WARDROBE / "unet", help="a UNet whose upper levels are taken over"
+    )
     parser.add_argument("--batch", type=int, default=TryOnTraining().batch)
     parser.add_argument("--rate", type=float, default=TryOnTraining().learning_rate)
     parser.add_argument("--decay-minutes", type=float, default=TryOnTraining().decay_minutes)
     options = parser.parse_args()
-    end = time.monotonic() + 60 * minutes_until(options.until, datetime.now())
+    parallel.start()
+    began, minutes = time.monotonic(), minutes_until(options.until, datetime.now())
     folder = runtime_folder(options.runtime)
     plan = TryOnTraining(batch=options.batch, learning_rate=options.rate, decay_minutes=options.decay_minutes)
-    vae = AutoencoderKL.from_pretrained(WARDROBE / "vae", torch_dtype=torch.float32).eval()
     torch.manual_seed(plan.seed)
     unet = build_tryon_unet()
-    if options.weights is None:
-        start_from_wardrobe(unet)
-    else:
-        unet.load_state_dict(load_file(options.weights / UNET_FILE))
+    log.info("%d numbers taken over", start_from(unet, options.levels_from))
     trainer = TryOnTrainer(plan, unet, load_shards(folder / FOLDER), np.load(folder / FOLDER / "garments.npy"))
     trainer.restore(folder / CHECKPOINT)
-    vae = vae.to(trainer.device)
+    leads = parallel.rank() == 0
+    vae = trained_vae(folder).to(trainer.device)
     saved = previewed = time.monotonic()
     losses: list[float] = []
-    while (left := end - time.monotonic()) > 0:
-        losses.append(trainer.train_step(left / 60))
-        if trainer.step % 50 == 0:
+    while (left := parallel.agreed(minutes - (time.monotonic() - began) / 60)) > 0:
+        losses.append(trainer.train_step(left))
+        if leads and trainer.step % 50 == 0:
             log.info("step %d loss %.4f", trainer.step, sum(losses) / len(losses))
             losses.clear()
-        if time.monotonic() - saved > CHECKPOINT_SECONDS:
+        if leads and time.monotonic() - saved > CHECKPOINT_SECONDS:
             trainer.save(folder / CHECKPOINT)
             saved = time.monotonic()
-        if time.monotonic() - previewed > PREVIEW_SECONDS:
+        if leads and time.monotonic() - previewed > PREVIEW_SECONDS:
             save_preview(TryOnModel(trainer.ema, vae), folder / f"tryon-{trainer.step:06d}.png")
             previewed = time.monotonic()
-    trainer.save(folder / CHECKPOINT)
-    save_preview(TryOnModel(trainer.ema, vae), folder / f"tryon-{trainer.step:06d}.png")
+    parallel.stop()
+    if leads:
+        trainer.save(folder / CHECKPOINT)
+        save_preview(TryOnModel(trainer.ema, vae), folder / f"tryon-{trainer.step:06d}.png")
 
 
 if __name__ == "__main__":

@@ -13,9 +13,9 @@ from diffusers import AutoencoderKL
 
 from families.tryon.agnostic import Mask, agnostic_mask
 from families.tryon.parts import Category
-from wardrobe.training.models import LATENT_SIZE
 from wardrobe.training.runtime import pick_device, runtime_folder
-from wardrobe.training.tryon_model import WARDROBE
+from wardrobe.training.tryon_model import LATENT_SIZE
+from wardrobe.training.tryon_vae import trained_vae
 from wardrobe.training.vae import to_tensor
 from wardrobe.world.attributes import BottomsKind, Colour, Pattern, TopKind
 from wardrobe.world.canvas import Pixels
@@ -34,10 +34,11 @@ Half = npt.NDArray[np.float16]
 
 @dataclass(frozen=True, slots=True)
 class PairLatents:
-    """Scaled posterior modes and masks of N pairs.
+    """Scaled posterior modes and masks of N pairs, and the pictures that are wanted.
 
-    after, masked: float16 [N, 8, 16, 16]; mask: float16 [N, 16, 16], 0 or 1, the mask's nearest pixels;
-    area: float16 [N, 16, 16], the masked share of each cell; garment: int64 [N], a row of `garment_latents`.
+    after, masked: float16 [N, 8, 32, 32]; mask: float16 [N, 32, 32], 0 or 1, the mask's nearest pixels;
+    area: float16 [N, 32, 32], the masked share of each cell; garment: int64 [N], a row of `garment_latents`;
+    pictures: uint8 [N, 128, 128, 3]; pixel_masks: uint8 [N, 128, 16], eight pixels a byte.
     """
 
     after: Half
@@ -45,6 +46,8 @@ class PairLatents:
     mask: Half
     area: Half
     garment: npt.NDArray[np.int64]
+    pictures: Pixels
+    pixel_masks: Pixels
 
     def __len__(self) -> int:
         return len(self.garment)
@@ -74,7 +77,7 @@ def masked_picture(picture: Pixels, mask: Mask) -> Pixels:
 
 
 def small_mask(mask: Mask) -> tuple[Half, Half]:
-    """bool [128, 128] -> its nearest pixels and its mean over each cell, float16 [16, 16] both."""
+    """bool [128, 128] -> its nearest pixels and its mean over each cell, float16 [32, 32] both."""
     step = mask.shape[0] // LATENT_SIZE
     cells = mask.reshape(LATENT_SIZE, step, LATENT_SIZE, step)
     return mask[::step, ::step].astype(np.float16), cells.mean(axis=(1, 3)).astype(np.float16)
@@ -82,7 +85,7 @@ def small_mask(mask: Mask) -> tuple[Half, Half]:
 
 @torch.no_grad()
 def encode(vae: AutoencoderKL, pictures: Pixels) -> Half:
-    """Scaled posterior modes float16 [N, 8, 16, 16] of uint8 [N, 128, 128, 3]."""
+    """Scaled posterior modes float16 [N, 8, 32, 32] of uint8 [N, 128, 128, 3]."""
     latents = []
     for start in range(0, len(pictures), ENCODE_BATCH):
         images = to_tensor(pictures[start : start + ENCODE_BATCH]).to(vae.device)
@@ -93,7 +96,7 @@ def encode(vae: AutoencoderKL, pictures: Pixels) -> Half:
 
 
 def garment_latents(vae: AutoencoderKL) -> Half:
-    """Latents of all flat-lays, float16 [280, 8, 16, 16], in the order of `all_garments`."""
+    """Latents of all flat-lays, float16 [280, 8, 32, 32], in the order of `all_garments`."""
     return encode(vae, np.stack([flat_lay(garment) for garment in all_garments()]))
 
 
@@ -124,6 +127,8 @@ def build_shard(vae: AutoencoderKL, number: int, size: int = SHARD) -> PairLaten
         np.stack(nearest),
         np.stack(area),
         np.array(garments, np.int64),
+        np.stack(after),
+        np.packbits(np.stack(masks), axis=-1),
     )
 
 
@@ -152,8 +157,7 @@ def main() -> None:
     options = parser.parse_args()
     folder = runtime_folder(options.runtime) / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    vae = AutoencoderKL.from_pretrained(WARDROBE / "vae", torch_dtype=torch.float32).eval()
-    vae = vae.to(pick_device(), memory_format=torch.channels_last)
+    vae = trained_vae(runtime_folder(options.runtime)).to(pick_device(), memory_format=torch.channels_last)
     if not (folder / "garments.npy").exists():
         np.save(folder / "garments.npy", garment_latents(vae))
     for number in range(*options.shards):

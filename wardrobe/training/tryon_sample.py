@@ -5,13 +5,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL
-from torch import nn
+from diffusers import AutoencoderKL, UNet2DConditionModel
 
 from families.tryon.agnostic import Mask
 from wardrobe.evaluation.samplers import SAMPLERS
-from wardrobe.training.models import LATENT_CHANNELS, LATENT_SIZE, build_scheduler
 from wardrobe.training.tryon_cache import masked_picture, small_mask
+from wardrobe.training.tryon_model import LATENT_CHANNELS, LATENT_SIZE, build_tryon_scheduler, given_planes
 from wardrobe.training.vae import to_pixels, to_tensor
 from wardrobe.world.canvas import Pixels
 
@@ -20,7 +19,7 @@ from wardrobe.world.canvas import Pixels
 class TryOnModel:
     """What a try-on needs; both models on one device."""
 
-    unet: nn.Module
+    unet: UNet2DConditionModel
     vae: AutoencoderKL
 
 
@@ -51,9 +50,9 @@ def try_on(model: TryOnModel, request: TryOnRequest, sampling: Sampling) -> Pixe
 
 @torch.no_grad()
 def draw_latents(model: TryOnModel, request: TryOnRequest, sampling: Sampling) -> torch.Tensor:
-    """The denoised person half, scaled latents float32 [B, 8, 16, 16]."""
+    """The denoised person half, scaled latents float32 [B, 8, 32, 32]."""
     vae, device = model.vae, model.vae.device
-    scheduler: Any = SAMPLERS[sampling.sampler](build_scheduler().config)
+    scheduler: Any = SAMPLERS[sampling.sampler](build_tryon_scheduler().config)
     scheduler.set_timesteps(sampling.steps)
     people = np.stack([masked_picture(*pair) for pair in zip(request.people, request.masks, strict=True)])
     masked, garment = (
@@ -61,16 +60,15 @@ def draw_latents(model: TryOnModel, request: TryOnRequest, sampling: Sampling) -
         for pictures in (people, request.garments)
     )
     mask = torch.from_numpy(np.stack([small_mask(mask)[0] for mask in request.masks])).float().to(device)[:, None]
-    mask = torch.cat([mask, torch.zeros_like(mask)], dim=2)
-    shown, hidden = torch.cat([masked, garment], dim=2), torch.cat([masked, torch.zeros_like(garment)], dim=2)
+    shown, hidden = (given_planes(mask, masked, worn) for worn in (garment, torch.zeros_like(garment)))
     shape = (len(people), LATENT_CHANNELS, 2 * LATENT_SIZE, LATENT_SIZE)
     noise = np.random.default_rng(sampling.seed).standard_normal(shape, dtype=np.float32)
     latents: torch.Tensor = torch.from_numpy(noise).to(device) * scheduler.init_noise_sigma
     for timestep in scheduler.timesteps:
         noisy = scheduler.scale_model_input(latents, timestep)
-        output = model.unet(torch.cat([noisy, mask, shown], dim=1), timestep.to(device), None).sample
+        output = model.unet(torch.cat([noisy, shown], dim=1), timestep.to(device), None).sample
         if sampling.guidance != 1.0:
-            plain = model.unet(torch.cat([noisy, mask, hidden], dim=1), timestep.to(device), None).sample
+            plain = model.unet(torch.cat([noisy, hidden], dim=1), timestep.to(device), None).sample
             output = plain + sampling.guidance * (output - plain)
         latents = scheduler.step(output, timestep, latents).prev_sample
     return latents[:, :, :LATENT_SIZE]

@@ -1,0 +1,235 @@
+"""Train try-on's denoiser and decoder together on the pictures that they draw, until a time of day; again to go on.
+
+`python -m wardrobe.training.tryon_finish --until 17:25` after `tryon`. Latents are sampled from noise as serving does
+it, for none or some of the steps; there the denoiser guesses the clean ones, the decoder draws them, and what lies in
+the mask is held against the truth by structural similarity and error, as the decoder's own training did. So each step
+learns to mend what those before it leave. In some batches the picture so drawn is a draft that is gone over again, as
+premium's refine pass does it. The encoder stays: latents keep their meaning.
+"""
+
+import argparse
+import copy
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from torch import nn
+
+from wardrobe.training import parallel
+from wardrobe.training.clock import falling_rate, minutes_until
+from wardrobe.training.runtime import (
+    CHECKPOINT_SECONDS,
+    Checkpoint,
+    load_checkpoint,
+    pick_device,
+    runtime_folder,
+    save_checkpoint,
+    step_rng,
+)
+from wardrobe.training.tryon import save_preview
+from wardrobe.training.tryon_cache import FOLDER, Half, PairLatents, all_garments, load_shards
+from wardrobe.training.tryon_model import LATENT_CHANNELS, build_tryon_scheduler, build_tryon_unet, given_planes
+from wardrobe.training.tryon_sample import TryOnModel
+from wardrobe.training.tryon_trainer import averaged_unet
+from wardrobe.training.tryon_vae import similarity, trained_vae
+from wardrobe.training.vae import to_tensor
+from wardrobe.world.attributes import Pattern
+
+log = logging.getLogger(__name__)
+
+CHECKPOINT = "tryon_finish.pt"
+
+
+@dataclass(frozen=True, slots=True)
+class TryOnFinish:
+    """The plan of a run."""
+
+    batch: int = 8
+    learning_rate: float = 3e-4
+    warmup: int = 50
+    similarity: float = 0.5  # of the loss; the rest is mean absolute error times 4
+    paths: tuple[tuple[int, ...], ...] = ((999,), (999, 499), (999, 749), (999, 749, 499), (999, 749, 499, 249))
+    """Timesteps on the way, of one, two and four steps; the last one is learned at."""
+    refined_at: int = 249
+    shares: tuple[float, ...] = (0.25, 0.1, 0.05, 0.1, 0.2, 0.3)
+    """Of all batches: of each path, and of drafts, of one step, that are refined."""
+    checked: float = 2.0
+    """How much more often than others a checked garment is drawn: two patterns in one, it is learned last."""
+    ema_decay: float = 0.995
+    seed: int = 53
+
+
+class _Models(nn.Module):
+    """What is trained: the denoiser, and the autoencoder's second half."""
+
+    def __init__(self, unet: UNet2DConditionModel, vae: AutoencoderKL) -> None:
+        super().__init__()
+        self.unet, self.decoder, self.post_quant_conv = unet, vae.decoder, vae.post_quant_conv
+
+
+class TryOnFinisher:
+    """fp32 weights trained under autocast, and their EMA."""
+
+    def __init__(
+        self, plan: TryOnFinish, unet: UNet2DConditionModel, vae: AutoencoderKL, pairs: PairLatents, garments: Half
+    ) -> None:
+        self.plan = plan
+        self.device = pick_device()
+        self.step = 0
+        self.scaling = float(vae.config.scaling_factor)
+        self.vae = vae.to(self.device)
+        self.models = _Models(unet, vae).to(self.device)
+        self.models.requires_grad_(requires_grad=True)
+        self.ema = copy.deepcopy(self.models)
+        self.ema.requires_grad_(requires_grad=False)
+        self.optimizer = torch.optim.AdamW(
+            self.models.parameters(), lr=plan.learning_rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True
+        )
+        self._pairs, self._garments = pairs, garments
+        often = np.array([plan.checked if garment.pattern is Pattern.CHECKED else 1.0 for garment in all_garments()])
+        self._chances = often[pairs.garment] / often[pairs.garment].sum()
+        self._alphas = build_tryon_scheduler().alphas_cumprod.to(self.device)
+
+    def train_step(self, share_left: float) -> float:
+        """One update with `share_left`, 0..1, of the run to go; returns the loss."""
+        plan, pairs = self.plan, self._pairs
+        rng, noise = step_rng(plan.seed, self.step)
+        # Every process goes as far: else all would wait for the one with the longest way.
+        chosen = int(np.random.default_rng([plan.seed, self.step]).choice(len(plan.shares), p=plan.shares))
+        rows = rng.choice(len(pairs), plan.batch // parallel.world_size(), p=self._chances)
+        given = self._given(rows)
+        truths = to_tensor(pairs.pictures[rows]).to(self.device)
+        drawn_anew = torch.from_numpy(np.unpackbits(pairs.pixel_masks[rows], axis=-1)).bool()[:, None].to(self.device)
+        for group in self.optimizer.param_groups:
+            group["lr"] = falling_rate(self.step, share_left, plan.learning_rate, plan.warmup)
+        shape = (len(rows), LATENT_CHANNELS, *given.shape[2:])
+        latents, more = (torch.randn(shape, generator=noise).to(self.device) for _ in range(2))
+        with torch.autocast(self.device.type, torch.bfloat16):
+            if chosen < len(plan.paths):
+                path: tuple[int, ...] = plan.paths[chosen]
+            else:
+                latents, path = self.drafted(latents, given, more), (plan.refined_at,)
+            pictures = self._decoded(self.denoised(latents, given, path))
+        pictures = torch.where(drawn_anew, pictures, truths)
+        loss = (
+            plan.similarity * (1 - similarity(pictures, truths))
+            + (1 - plan.similarity) * 4 * (pictures - truths).abs().mean()
+        ) / drawn_anew.float().mean()
+        self.optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        parallel.average_gradients(self.models.parameters())
+        nn.utils.clip_grad_norm_(self.models.parameters(), 1.0)
+        self.optimizer.step()
+        self._average()
+        self.step += 1
+        return float(loss.detach())
+
+    def denoised(self, latents: torch.Tensor, given: torch.Tensor, path: Sequence[int]) -> torch.Tensor:
+        """Clean latents [B, 8, 64, 32] as guessed at the end of a path that begins at `latents`; learned at the end."""
+        with torch.no_grad():
+            for level, following in pairwise(path):
+                clean, noise = self._guess(latents, given, level)
+                latents = self._alphas[following].sqrt() * clean + (1 - self._alphas[following]).sqrt() * noise
+        return self._guess(latents, given, path[-1])[0]
+
+    @torch.no_grad()
+    def drafted(self, latents: torch.Tensor, given: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """What the refine pass begins with [B, 8, 64, 32]: a picture of one step beside the garment, under noise."""
+        pictures = self._decoded(self.denoised(latents, given, self.plan.paths[0])).clamp(-1, 1)
+        person = self.vae.encode(pictures).latent_dist.mode().float() * self.scaling
+        clean = torch.cat([person, given[:, -LATENT_CHANNELS:].chunk(2, dim=2)[1]], dim=2)
+        alpha = self._alphas[self.plan.refined_at]
+        started: torch.Tensor = alpha.sqrt() * clean + (1 - alpha).sqrt() * noise
+        return started
+
+    def _decoded(self, latents: torch.Tensor) -> torch.Tensor:
+        """The person's half as pictures float32 [B, 3, 128, 128] in about -1..1."""
+        person = latents.chunk(2, dim=2)[0] / self.scaling
+        pictures: torch.Tensor = self.models.decoder(self.models.post_quant_conv(person)).float()
+        return pictures
+
+    def _given(self, rows: npt.NDArray[np.int64]) -> torch.Tensor:
+        """Mask, masked person and garment [B, 9, 64, 32]."""
+        pairs = self._pairs
+        mask, masked, garment = (
+            torch.from_numpy(kind).float()
+            for kind in (pairs.mask[rows, None], pairs.masked[rows], self._garments[pairs.garment[rows]])
+        )
+        return given_planes(mask, masked, garment).to(self.device)
+
+    def _guess(self, latents: torch.Tensor, given: torch.Tensor, level: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """What is clean and what is noise in [B, 8, 64, 32]."""
+        inputs = torch.cat([latents, given], dim=1).contiguous(memory_format=torch.channels_last)
+        velocity = self.models.unet(inputs, torch.tensor(level, device=self.device), None).sample.float()
+        signal, sigma = self._alphas[level].sqrt(), (1 - self._alphas[level]).sqrt()
+        return signal * latents - sigma * velocity, sigma * latents + signal * velocity
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        decay = min(self.plan.ema_decay, (1 + self.step) / (10 + self.step))
+        torch._foreach_lerp_(list(self.ema.parameters()), list(self.models.parameters()), 1 - decay)
+
+    def save(self, path: Path) -> None:
+        """Write everything that `restore` needs."""
+        modules = {"models": self.models.state_dict(), "ema": self.ema.state_dict()}
+        save_checkpoint(path, Checkpoint(self.step, modules, self.optimizer.state_dict()))
+
+    def restore(self, path: Path) -> None:
+        """Go on from a checkpoint, if there is one."""
+        checkpoint = load_checkpoint(path)
+        if checkpoint is not None:
+            self.models.load_state_dict(checkpoint.modules["models"])
+            self.ema.load_state_dict(checkpoint.modules["ema"])
+            self.optimizer.load_state_dict(checkpoint.optimizer)
+            self.step = checkpoint.step
+
+
+def finished(folder: Path) -> TryOnModel:
+    """The averaged models. Raises FileNotFoundError before the first checkpoint."""
+    checkpoint = load_checkpoint(folder / CHECKPOINT)
+    if checkpoint is None:
+        raise FileNotFoundError(f"{folder / CHECKPOINT}: run `python -m wardrobe.training.tryon_finish` first")
+    unet, vae = build_tryon_unet(), trained_vae(folder)
+    _Models(unet, vae).load_state_dict(checkpoint.modules["ema"])
+    return TryOnModel(unet.eval(), vae.eval())
+
+
+def main() -> None:
+    """Train to the end, with checkpoints and previews on the way."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runtime", type=Path, default=None)
+    parser.add_argument("--until", required=True, help="HH:MM of this machine's clock")
+    options = parser.parse_args()
+    parallel.start()
+    began, minutes = time.monotonic(), minutes_until(options.until, datetime.now())
+    folder = runtime_folder(options.runtime)
+    pairs, garments = load_shards(folder / FOLDER), np.load(folder / FOLDER / "garments.npy")
+    finisher = TryOnFinisher(TryOnFinish(), averaged_unet(folder), trained_vae(folder), pairs, garments)
+    finisher.restore(folder / CHECKPOINT)
+    leads = parallel.rank() == 0
+    saved, losses = time.monotonic(), []
+    while (left := parallel.agreed(minutes - (time.monotonic() - began) / 60)) > 0:
+        losses.append(finisher.train_step(left / minutes))
+        if leads and finisher.step % 50 == 0:
+            log.info("step %d loss %.4f", finisher.step, sum(losses) / len(losses))
+            losses.clear()
+        if leads and time.monotonic() - saved > CHECKPOINT_SECONDS:
+            finisher.save(folder / CHECKPOINT)
+            saved = time.monotonic()
+    parallel.stop()
+    if leads:
+        finisher.save(folder / CHECKPOINT)
+        save_preview(finished(folder), folder / f"tryon-finish-{finisher.step:06d}.png")
+
+
+if __name__ == "__main__":
+    main()
