@@ -17,6 +17,8 @@ GARMENTS = (BodyPart.TOP, BodyPart.BOTTOMS, BodyPart.DRESS)
 BODY = (BodyPart.HAIR, BodyPart.FACE, BodyPart.ARMS, BodyPart.LEGS, BodyPart.SHOES)
 _THROAT = 0.015
 """Of the person's height, below the neck's joint: the chin is the face's also where the joint is found too high."""
+_RIM = 2
+"""Pixels around the face: by one a parser may be wrong, and one is softened (`restore`)."""
 _HAND = 0.06
 """Of the person's height: the farthest that a hand reaches from its wrist."""
 
@@ -58,11 +60,10 @@ def hands(person: Parse) -> MaskPixels:
 
 
 def face(person: Parse) -> MaskPixels:
-    """Down to the neck's joint: some parsers call throat and chest face too, which a garment may cover or bare.
-
-    With a rim of one pixel, by which a parser may be wrong.
+    """With a rim, and down to the neck's joint: some parsers call throat and chest face too, which a garment may cover
+    or bare.
     """
-    found: MaskPixels = ndimage.binary_dilation(labelled(person.labels, BodyPart.FACE))
+    found: MaskPixels = ndimage.binary_dilation(labelled(person.labels, BodyPart.FACE), iterations=_RIM)
     box = person_box(person.labels)
     _, neck, sure = person.joint(Joint.NECK)
     if box is not None and sure >= SURE:

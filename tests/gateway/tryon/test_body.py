@@ -27,11 +27,11 @@ def test_the_face_is_the_head_without_the_chest(scene: Scene) -> None:
     head &= parse.labels == BodyPart.FACE.label
     found = face(parse)
     assert found[head].all()
-    around = ndimage.binary_dilation(head, iterations=2)
+    around = ndimage.binary_dilation(head, iterations=3)
     assert (found & ~around).sum() < 0.05 * head.sum(), "more than a rim around it"
 
 
 def test_without_a_neck_it_is_all_that_the_parser_calls_face() -> None:
     parse = seen(next(scenes(5, held_out=True)), sure=0.0)
     seen_as_face = parse.labels == BodyPart.FACE.label
-    assert np.array_equal(face(parse), ndimage.binary_dilation(seen_as_face))
+    assert np.array_equal(face(parse), ndimage.binary_dilation(seen_as_face, iterations=2))

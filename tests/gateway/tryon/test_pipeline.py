@@ -1,7 +1,7 @@
 """The whole chain over renders, whose truth is known."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +12,10 @@ from PIL import Image
 from families.tryon.agnostic import agnostic_mask
 from families.tryon.parts import Category
 from gateway.domain.errors import ModelNotFound, RequestTimedOut
-from gateway.domain.tryon import GarmentPhoto, MaskPolarity, MergeStyle, TryOnMask, TryOnMode, TryOnStage
+from gateway.domain.tryon import GarmentPhoto, MaskPolarity, MergeStyle, TryOnMask, TryOnMode, TryOnScores, TryOnStage
 from gateway.domain.tryon_errors import InputValidationError, PipelineError, PoseError
+from gateway.pipelines.tryon.score import Drawn, Scene, judge
+from gateway.pipelines.tryon.verdict import REFINED_AHEAD
 from tests.gateway.tryon.world import Heard, World, command, lying, opened, pairs, png, truth, world
 from wardrobe.world.attributes import BottomsKind, Colour, Pattern, TopKind
 from wardrobe.world.pairs import dress
@@ -105,6 +107,31 @@ async def test_refining_begins_from_what_candidates_have_in_common(stage: World)
     assert [candidate.refined for candidate in result.candidates] == [True, False, False, False, False]
     assert result.pictures[0].refined and "refined_8" in {each.name for each in result.intermediates}
     assert set(heard.ended) == set(TryOnStage) and heard.shares[-1] == 1.0
+    # what is judged and answered lies halfway between the draft and what was drawn from it
+    (drawn,) = await stage.drawer.draw(again, None)
+    (refined,) = (opened(each.data) for each in result.intermediates if each.name == "refined_8")
+    assert np.abs(refined - (drawn.astype(float) + again.draft.pixels) / 2).max() <= 0.5
+
+
+@pytest.mark.parametrize(("behind", "first"), [(0.5, True), (2.0, False)])
+async def test_a_candidate_must_be_clearly_better_to_stand_before_the_refined_drawing(
+    stage: World, monkeypatch: pytest.MonkeyPatch, behind: float, first: bool
+) -> None:
+    def scored(scene: Scene, drawn: Sequence[Drawn]) -> tuple[TryOnScores, ...]:
+        """The last one, which is the refined one where there are five, scores lower than all others."""
+        scores = judge(scene, drawn)
+        low = min(one.total for one in scores[:4]) - behind * REFINED_AHEAD
+        spread = max(one.total for one in scores[:4]) - min(one.total for one in scores[:4])
+        assert spread < REFINED_AHEAD / 4
+        return scores[:4] if len(scores) == 4 else (*scores[:4], replace(scores[4], total=low))
+
+    pair = pairs(1)[0]
+    stage.learn(pair.before, pair.garment, pair.after)
+    stage.drawer.noise = 0.5
+    monkeypatch.setattr("gateway.pipelines.tryon.verdict.judge", scored)
+    asked = command(truth(pair.before)[0], lying(pair.garment)[0], mode=TryOnMode.PREMIUM, refine=True)
+    result = await stage.pipeline.run(asked, None)
+    assert result.candidates[0].refined is first
 
 
 async def test_top_and_bottoms_are_put_on_one_after_the_other(stage: World) -> None:
