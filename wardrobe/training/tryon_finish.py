@@ -39,7 +39,7 @@ from wardrobe.training.tryon_cache import FOLDER, Half, PairLatents, all_garment
 from wardrobe.training.tryon_model import LATENT_CHANNELS, build_tryon_scheduler, build_tryon_unet, given_planes
 from wardrobe.training.tryon_sample import TryOnModel
 from wardrobe.training.tryon_trainer import averaged_unet
-from wardrobe.training.tryon_vae import similarity, trained_vae
+from wardrobe.training.tryon_vae import trained_vae, unlikeness
 from wardrobe.training.vae import to_tensor
 from wardrobe.world.attributes import Pattern
 
@@ -119,10 +119,7 @@ class TryOnFinisher:
                 latents, path = self.drafted(latents, given, more), (plan.refined_at,)
             pictures = self._decoded(self.denoised(latents, given, path))
         pictures = torch.where(drawn_anew, pictures, truths)
-        loss = (
-            plan.similarity * (1 - similarity(pictures, truths))
-            + (1 - plan.similarity) * 4 * (pictures - truths).abs().mean()
-        ) / drawn_anew.float().mean()
+        loss = unlikeness(pictures, truths, plan.similarity) / drawn_anew.float().mean()
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         parallel.average_gradients(self.models.parameters())

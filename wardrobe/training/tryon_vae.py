@@ -107,10 +107,7 @@ class TryOnVaeTrainer:
             output = self.vae.decode(posterior.mean + posterior.std * draw).sample
         output, mean, variance = output.float(), posterior.mean.float(), posterior.var.float()
         kl = 0.5 * (mean**2 + variance - 1 - posterior.logvar.float()).sum((1, 2, 3)).mean()
-        loss = (
-            plan.similarity * (1 - similarity(output, images))
-            + (1 - plan.similarity) * 4 * (output - images).abs().mean()
-        )
+        loss = unlikeness(output, images, plan.similarity)
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss + plan.kl_weight * kl)
         parallel.average_gradients(self.vae.parameters())
@@ -138,6 +135,12 @@ class TryOnVaeTrainer:
             self.ema.load_state_dict(checkpoint.modules["ema"])
             self.optimizer.load_state_dict(checkpoint.optimizer)
             self.step = checkpoint.step
+
+
+def unlikeness(pictures: torch.Tensor, truths: torch.Tensor, share: float) -> torch.Tensor:
+    """What is trained on: structural similarity by `share`, and four times the mean absolute error, of -1..1."""
+    loss: torch.Tensor = share * (1 - similarity(pictures, truths)) + (1 - share) * 4 * (pictures - truths).abs().mean()
+    return loss
 
 
 def trained_vae(folder: Path) -> AutoencoderKL:
