@@ -104,10 +104,11 @@ def test_a_short_request_gets_every_core_beside_long_ones(lanes: StepEngine, toy
     longs = crowd_of(lanes, 4, steps=60)
     wait_for(lambda: toy.inside > 0)
     short = Recorder()
-    lanes.submit(request_of((9,), steps=8, prompt=9), short)
+    lanes.submit(request_of((9,), steps=16, prompt=9), short)
     toy.gate.set()
     short.result()
-    assert len(toy.alone) >= 6  # its first step met calls under way; now and then a long one is owed its turn
+    # Its first step met calls under way, and a quarter of the time is owed to long ones; by the clock, so give or take.
+    assert len(toy.alone) >= 8
     assert not any(recorder.done.is_set() for recorder in longs)
     for recorder in longs:
         recorder.result()

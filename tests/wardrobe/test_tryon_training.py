@@ -12,7 +12,7 @@ from families.tryon.agnostic import Mask
 from wardrobe.training.clock import minutes_until
 from wardrobe.training.tryon_cache import Half, PairLatents, load_shards, masked_picture, save_shard, small_mask
 from wardrobe.training.tryon_export import export
-from wardrobe.training.tryon_finish import CHECKPOINT, TryOnFinish, TryOnFinisher, finished
+from wardrobe.training.tryon_finish import CHECKPOINT, TryOnFinish, TryOnFinisher, Way, finished
 from wardrobe.training.tryon_model import (
     WARDROBE,
     build_tryon_unet,
@@ -195,10 +195,16 @@ def test_try_on_follows_the_seed_and_its_guidance() -> None:
     assert (first != other).any() and (first != guided).any()
 
 
-def finisher(plan: TryOnFinish) -> TryOnFinisher:
+def finisher(plan: TryOnFinish, drawn_anew: tuple[slice, ...] | None = None) -> TryOnFinisher:
+    """Of plain pictures; `drawn_anew`: where in each of them, at random without."""
     pairs, garments = some_pairs()
     plain = np.full_like(pairs.pictures, 60)
-    return TryOnFinisher(plan, small_unet(), small_vae(), replace(pairs, pictures=plain), garments)
+    masks = pairs.pixel_masks
+    if drawn_anew is not None:
+        chosen = np.zeros((6, 64, 64), bool)
+        chosen[:, *drawn_anew] = True
+        masks = np.packbits(chosen, axis=-1)
+    return TryOnFinisher(plan, small_unet(), small_vae(), replace(pairs, pictures=plain, pixel_masks=masks), garments)
 
 
 def test_finishing_learns_from_pictures_and_resumes(tmp_path: Path) -> None:
@@ -215,7 +221,22 @@ def test_finishing_learns_from_pictures_and_resumes(tmp_path: Path) -> None:
         finished(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("path", TryOnFinish().paths)
+def test_what_lies_outside_of_the_mask_is_learned_too() -> None:
+    def outside(whole: float) -> float:
+        run = finisher(TryOnFinish(batch=2, warmup=2, learning_rate=2e-3, whole=whole), np.s_[:, :32])
+        for _ in range(12):
+            run.train_step(1.0)
+        with torch.no_grad():
+            drawn = run._decoded(run.denoised(torch.zeros(1, 8, 32, 16), run._given(np.array([0])), (999,)))
+        return float((drawn[..., 40:] - (60 / 127.5 - 1)).abs().mean())
+
+    assert outside(1.0) < 0.7 * outside(0.0)
+
+
+FROM_NOISE = [way.timesteps for way in TryOnFinish().ways if not way.from_draft]
+
+
+@pytest.mark.parametrize("path", FROM_NOISE)
 @torch.no_grad()
 def test_it_learns_where_the_sampler_arrives(path: tuple[int, ...]) -> None:
     """The last step's guess of a whole path is what the sampler returns; of a shorter one the path is the same."""
@@ -236,22 +257,23 @@ def test_it_learns_where_the_sampler_arrives(path: tuple[int, ...]) -> None:
         torch.testing.assert_close(denoised, run.denoised(last, given, path[-1:]), rtol=0, atol=2e-3)
 
 
+@pytest.mark.parametrize("way", [way for way in TryOnFinish().ways if way.from_draft])
 @torch.no_grad()
-def test_a_draft_is_a_picture_beside_its_garment() -> None:
+def test_a_draft_is_a_picture_beside_its_garment(way: Way) -> None:
     pairs, garments = some_pairs()
-    plan = TryOnFinish()
-    run = finisher(plan)
+    run = finisher(TryOnFinish())
+    (level,) = way.timesteps
     mask, masked = (torch.from_numpy(kind).float() for kind in (pairs.mask[:2, None], pairs.masked[:2]))
     garment = torch.from_numpy(garments[:2]).float()
     given, noise = given_planes(mask, masked, garment), torch.randn(2, 8, 32, 16)
-    begun = run.drafted(noise, given, torch.zeros_like(noise))
-    person, beside = (begun / run._alphas[plan.refined_at].sqrt()).chunk(2, dim=2)
+    begun = run.drafted(noise, given, torch.zeros_like(noise), level)
+    person, beside = (begun / run._alphas[level].sqrt()).chunk(2, dim=2)
     torch.testing.assert_close(beside, garment)
     vae = small_vae()
     drawn = vae.decode(run.denoised(noise, given, (999,)).chunk(2, dim=2)[0] / 0.5).sample.clamp(-1, 1)
     torch.testing.assert_close(person, vae.encode(drawn).latent_dist.mode() * 0.5, rtol=0, atol=1e-4)
-    alpha = run._alphas[plan.refined_at]
-    torch.testing.assert_close(run.drafted(noise, given, noise), begun + (1 - alpha).sqrt() * noise)
+    alpha = run._alphas[level]
+    torch.testing.assert_close(run.drafted(noise, given, noise, level), begun + (1 - alpha).sqrt() * noise)
 
 
 def test_similarity_is_scikit_images() -> None:

@@ -2,9 +2,10 @@
 
 `python -m wardrobe.training.tryon_finish --until 17:25` after `tryon`. Latents are sampled from noise as serving does
 it, for none or some of the steps; there the denoiser guesses the clean ones, the decoder draws them, and what lies in
-the mask is held against the truth by structural similarity and error, as the decoder's own training did. So each step
-learns to mend what those before it leave. In some batches the picture so drawn is a draft that is gone over again, as
-premium's refine pass does it. The encoder stays: latents keep their meaning.
+the mask is held against the truth by structural similarity and error, as the decoder's own training did; and with
+less weight the whole picture, for candidates are judged by their surroundings too. So each step learns to mend what
+those before it leave. In some batches the picture so drawn is a draft that is gone over again, as premium's refine pass
+does it. The encoder stays: latents keep their meaning.
 """
 
 import argparse
@@ -46,6 +47,19 @@ from wardrobe.world.attributes import Pattern
 log = logging.getLogger(__name__)
 
 CHECKPOINT = "tryon_finish.pt"
+FIRST = 999  # the timestep of noise alone
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How sampling arrives at what is learned from."""
+
+    share: float
+    """Of all batches."""
+    timesteps: tuple[int, ...]
+    """On the way; the last one is learned at."""
+    from_draft: bool = False
+    """Begin with a draft of one step under noise of the first timestep, not with noise alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +70,18 @@ class TryOnFinish:
     learning_rate: float = 3e-4
     warmup: int = 50
     similarity: float = 0.5  # of the loss; the rest is mean absolute error times 4
-    paths: tuple[tuple[int, ...], ...] = ((999,), (999, 499), (999, 749), (999, 749, 499), (999, 749, 499, 249))
-    """Timesteps on the way, of one, two and four steps; the last one is learned at."""
-    refined_at: int = 249
-    shares: tuple[float, ...] = (0.25, 0.1, 0.05, 0.1, 0.2, 0.3)
-    """Of all batches: of each path, and of drafts, of one step, that are refined."""
-    checked: float = 2.0
+    whole: float = 0.1
+    """Weight of the whole picture's loss beside that of what is drawn anew."""
+    ways: tuple[Way, ...] = (
+        Way(0.25, (999,)),
+        Way(0.1, (999, 499)),
+        Way(0.05, (999, 749)),
+        Way(0.1, (999, 749, 499)),
+        Way(0.2, (999, 749, 499, 249)),
+        Way(0.15, (249,), from_draft=True),
+        Way(0.15, (124,), from_draft=True),
+    )
+    checked: float = 4.0
     """How much more often than others a checked garment is drawn: two patterns in one, it is learned last."""
     ema_decay: float = 0.995
     seed: int = 53
@@ -103,7 +123,8 @@ class TryOnFinisher:
         plan, pairs = self.plan, self._pairs
         rng, noise = step_rng(plan.seed, self.step)
         # Every process goes as far: else all would wait for the one with the longest way.
-        chosen = int(np.random.default_rng([plan.seed, self.step]).choice(len(plan.shares), p=plan.shares))
+        shares = [way.share for way in plan.ways]
+        way = plan.ways[int(np.random.default_rng([plan.seed, self.step]).choice(len(shares), p=shares))]
         rows = rng.choice(len(pairs), plan.batch // parallel.world_size(), p=self._chances)
         given = self._given(rows)
         truths = to_tensor(pairs.pictures[rows]).to(self.device)
@@ -113,13 +134,11 @@ class TryOnFinisher:
         shape = (len(rows), LATENT_CHANNELS, *given.shape[2:])
         latents, more = (torch.randn(shape, generator=noise).to(self.device) for _ in range(2))
         with torch.autocast(self.device.type, torch.bfloat16):
-            if chosen < len(plan.paths):
-                path: tuple[int, ...] = plan.paths[chosen]
-            else:
-                latents, path = self.drafted(latents, given, more), (plan.refined_at,)
-            pictures = self._decoded(self.denoised(latents, given, path))
-        pictures = torch.where(drawn_anew, pictures, truths)
-        loss = unlikeness(pictures, truths, plan.similarity) / drawn_anew.float().mean()
+            if way.from_draft:
+                latents = self.drafted(latents, given, more, way.timesteps[0])
+            pictures = self._decoded(self.denoised(latents, given, way.timesteps))
+        inside = unlikeness(torch.where(drawn_anew, pictures, truths), truths, plan.similarity)
+        loss = inside / drawn_anew.float().mean() + plan.whole * unlikeness(pictures, truths, plan.similarity)
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         parallel.average_gradients(self.models.parameters())
@@ -129,21 +148,21 @@ class TryOnFinisher:
         self.step += 1
         return float(loss.detach())
 
-    def denoised(self, latents: torch.Tensor, given: torch.Tensor, path: Sequence[int]) -> torch.Tensor:
-        """Clean latents [B, 8, 64, 32] as guessed at the end of a path that begins at `latents`; learned at the end."""
+    def denoised(self, latents: torch.Tensor, given: torch.Tensor, timesteps: Sequence[int]) -> torch.Tensor:
+        """Clean latents [B, 8, 64, 32] as guessed at the end of a way that begins at `latents`; learned at the end."""
         with torch.no_grad():
-            for level, following in pairwise(path):
+            for level, following in pairwise(timesteps):
                 clean, noise = self._guess(latents, given, level)
                 latents = self._alphas[following].sqrt() * clean + (1 - self._alphas[following]).sqrt() * noise
-        return self._guess(latents, given, path[-1])[0]
+        return self._guess(latents, given, timesteps[-1])[0]
 
     @torch.no_grad()
-    def drafted(self, latents: torch.Tensor, given: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+    def drafted(self, latents: torch.Tensor, given: torch.Tensor, noise: torch.Tensor, level: int) -> torch.Tensor:
         """What the refine pass begins with [B, 8, 64, 32]: a picture of one step beside the garment, under noise."""
-        pictures = self._decoded(self.denoised(latents, given, self.plan.paths[0])).clamp(-1, 1)
+        pictures = self._decoded(self.denoised(latents, given, (FIRST,))).clamp(-1, 1)
         person = self.vae.encode(pictures).latent_dist.mode().float() * self.scaling
         clean = torch.cat([person, given[:, -LATENT_CHANNELS:].chunk(2, dim=2)[1]], dim=2)
-        alpha = self._alphas[self.plan.refined_at]
+        alpha = self._alphas[level]
         started: torch.Tensor = alpha.sqrt() * clean + (1 - alpha).sqrt() * noise
         return started
 
