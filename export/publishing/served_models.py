@@ -23,7 +23,7 @@ from families.torch_options import TORCH_PARAMETER
 
 # Batches form by themselves while the model is busy; waiting for company would only cost the lone caller.
 _QUEUE_DELAY_MICROSECONDS = 0
-# Full batches that may wait; beyond, a caller is told at once instead of waiting for minutes.
+# Of the native denoiser: full batches that may wait; beyond, a caller is told at once instead of waiting for minutes.
 _WAITING_BATCHES = 16
 
 _NATIVE_TIMEOUT_MICROSECONDS = 30_000_000
@@ -160,8 +160,12 @@ def _instances(entry: Entry, options: PublishOptions) -> InstanceGroup:
 
 
 def batching(max_batch: int) -> DynamicBatching:
-    """Of components that answer once a call."""
-    return DynamicBatching(_QUEUE_DELAY_MICROSECONDS, QueuePolicy(max_queue_size=max_batch * _WAITING_BATCHES))
+    """Of components that answer once a call.
+
+    Their queue has no limit of its own: with one (or a timeout, or priorities) Triton's batcher stops reading ahead and,
+    while its one instance is busy, now and then sleeps for half a second. The gateway bounds what comes (ADR 0014).
+    """
+    return DynamicBatching(_QUEUE_DELAY_MICROSECONDS, QueuePolicy())
 
 
 def _native_batching(max_batch: int, backend: Backend) -> DynamicBatching:

@@ -53,9 +53,9 @@ def test_components_batch_natively(component: Component, backend: Backend, sourc
     assert [entry.optional for entry in config.input] == [False] * len(signature.inputs) + [True] * len(takes_lora)
     assert [tuple(entry.dims) for entry in config.output] == [spec.triton_dims for spec in signature.outputs]
     assert config.HasField("dynamic_batching")
-    policy = config.dynamic_batching.default_queue_policy
-    assert policy.max_queue_size > 0
-    assert policy.timeout_action == model_config_pb2.ModelQueuePolicy.REJECT
+    # Any limit, timeout or priority makes Triton's batcher sleep now and then (ADR 14).
+    assert config.dynamic_batching.default_queue_policy == model_config_pb2.ModelQueuePolicy()
+    assert not config.dynamic_batching.priority_levels
     assert not config.model_transaction_policy.decoupled
     assert (config.backend, config.platform) == (
         ("python", "") if backend is Backend.PYTHON else ("", PLATFORMS[backend])
