@@ -162,8 +162,8 @@ def _instances(entry: Entry, options: PublishOptions) -> InstanceGroup:
 def batching(max_batch: int) -> DynamicBatching:
     """Of components that answer once a call.
 
-    Their queue has no limit of its own: with one (or a timeout, or priorities) Triton's batcher stops reading ahead and,
-    while its one instance is busy, now and then sleeps for half a second. The gateway bounds what comes (ADR 0014).
+    Their queue has no limit of its own: with one (or a timeout, or priorities) Triton's batcher stops reading ahead,
+    and while its one instance is busy it now and then sleeps for half a second. The gateway bounds what comes (ADR 14).
     """
     return DynamicBatching(_QUEUE_DELAY_MICROSECONDS, QueuePolicy())
 

@@ -131,4 +131,4 @@ def nothing_is_left(http: httpx.Client) -> None:
     for status in (status for status in JobStatus if not status.final):
         assert http.get("/v1/jobs", params={"status": status}).json()["data"] == []
     # A job is told to have ended a moment before its place is free.
-    until(lambda: sample(http.get("/metrics").text, "triptych_generations_active") == 0, 5)
+    until(lambda: sample(http.get("/metrics").text, "triptych_generations_active") == 0)

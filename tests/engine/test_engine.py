@@ -138,8 +138,11 @@ def test_close_fails_what_is_left_and_ends_the_thread(tiny: ModelSource, toy: To
     recorder.on_step = lambda step: toy.gate.clear() if step == 2 else None
     engine.submit(request_of(steps=50), recorder)
     wait_for(lambda: len(recorder.steps) >= 2)
-    threading.Timer(0.1, toy.gate.set).start()
-    engine.close()
+    closer = threading.Thread(target=engine.close)
+    closer.start()
+    wait_for(lambda: engine._stopping)
+    toy.gate.set()
+    closer.join(30)
     with pytest.raises(EngineClosedError):
         recorder.result()
     assert not any(thread.is_alive() for thread in engine._threads)

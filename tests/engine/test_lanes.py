@@ -90,7 +90,7 @@ def test_a_lone_request_gets_every_core(lanes: StepEngine, toy: SharingToy) -> N
 def test_requests_ride_side_by_side_and_share_the_rows(lanes: StepEngine, toy: SharingToy) -> None:
     toy.gate.clear()
     recorders = crowd_of(lanes, 8)
-    wait_for(lambda: toy.inside > 0)
+    wait_for(lambda: toy.inside == 2)
     toy.gate.set()
     for recorder in recorders:
         recorder.result()
@@ -104,12 +104,14 @@ def test_a_short_request_gets_every_core_beside_long_ones(lanes: StepEngine, toy
     longs = crowd_of(lanes, 4, steps=60)
     wait_for(lambda: toy.inside > 0)
     short = Recorder()
+    longs_go_on: list[bool] = []
+    short.on_step = lambda _: longs_go_on.append(not any(recorder.done.is_set() for recorder in longs))
     lanes.submit(request_of((9,), steps=16, prompt=9), short)
     toy.gate.set()
     short.result()
     # Its first step met calls under way, and a quarter of the time is owed to long ones; by the clock, so give or take.
     assert len(toy.alone) >= 8
-    assert not any(recorder.done.is_set() for recorder in longs)
+    assert longs_go_on[-1]
     for recorder in longs:
         recorder.result()
 
@@ -154,8 +156,11 @@ def test_cancels_and_failures_stay_where_they_belong(lanes: StepEngine, toy: Sha
 def test_closing_ends_every_lane(lanes: StepEngine, toy: SharingToy) -> None:
     toy.gate.clear()
     recorders = crowd_of(lanes, 4, steps=50)
-    threading.Timer(0.1, toy.gate.set).start()
-    lanes.close()
+    closer = threading.Thread(target=lanes.close)
+    closer.start()
+    wait_for(lambda: lanes._stopping)
+    toy.gate.set()
+    closer.join(30)
     for recorder in recorders:
         with pytest.raises(EngineClosedError):
             recorder.result()

@@ -58,13 +58,13 @@ def test_requests_of_one_shape_share_batches(published: Path) -> None:
     engine = open_step_engine(published, "torch", replace(SETTINGS, deterministic_rows=8))
     recorders = [Recorder() for _ in range(4)]
     for at, recorder in enumerate(recorders):
-        engine.submit(replace(request_of((at,), steps=6, picture=at), deterministic=True), recorder)
+        engine.submit(replace(request_of((at,), steps=40, picture=at), deterministic=True), recorder)
     results = [recorder.result() for recorder in recorders]
     metrics = engine.metrics()
     engine.close()
     assert not torch.equal(results[0], results[1])
-    assert metrics.rows == 4 * 6 * 2
-    assert metrics.ticks < 4 * 6
+    assert metrics.rows == 4 * 40 * 2
+    assert metrics.ticks < 4 * 40
 
 
 @pytest.mark.parametrize(

@@ -59,20 +59,24 @@ def test_who_can_share_takes_one_core_in_company(tmp_path: Path, monkeypatch: py
     with Turns(tmp_path).one_core():
         runtime.run_arrays([one])
         assert (whole.calls, single.calls) == (1, 1)  # in company: one, at once
-    released = threading.Event()
+    held, released = threading.Event(), threading.Event()
 
     def hold() -> None:
         with Turns(tmp_path).one_core():
-            released.wait(0.3)
+            held.set()
+            released.wait(30)
 
     holder = threading.Thread(target=hold)
     holder.start()
+    assert held.wait(30)
+    caller = threading.Thread(target=runtime.run_arrays, args=([three],))
+    caller.start()
     time.sleep(0.1)
-    began = time.monotonic()
-    runtime.run_arrays([three])  # does not divide among two: waits for every core
-    assert time.monotonic() - began > 0.1
+    assert (whole.calls, single.calls) == (1, 1)  # does not divide among two: waits for every core
+    released.set()
+    caller.join(30)
+    holder.join(30)
     assert (whole.calls, single.calls) == (2, 1)
-    holder.join()
 
 
 class CountingToy(ToyRuntime):

@@ -84,7 +84,7 @@ def test_a_profile_that_does_not_fit_is_found_before_anything_is_built(
     assert result.exit_code == 2, result.output
     assert f"recipe wide: {message}" in result.output
     assert not runtime_dir.exists(), "nothing was hashed, nothing was written"
-    assert time.process_time() - began < 1
+    assert time.process_time() - began < 4
 
 
 def test_a_miss_says_what_changed(
@@ -166,8 +166,9 @@ def test_commands_on_what_is_built_are_quick_and_load_no_tensor_library(
     assert done.stdout.count("hit" if command == "plan" else "cached" if command == "build" else "used by") == 4
     seconds, heavy = json.loads(done.stderr.splitlines()[-1])
     assert heavy == []
-    # Of this process alone: the clock on the wall would also tell what else the machine does.
-    assert seconds < 1
+    # Of this process alone: the clock on the wall would also tell what else the machine does. A core that others use
+    # makes even this more, and in a fresh clone Python compiles every module first.
+    assert seconds < 4
 
 
 def test_plan_as_json(models_dir: Path, built: Path, tmp_path: Path) -> None:

@@ -104,7 +104,13 @@ async def test_steps_of_many_callers_become_batches(client: InferenceServerClien
     busy = asyncio.ensure_future(client.infer(NATIVE, step_inputs(source, 4, side=64)))
     steps = [step_inputs(source, 1, seed=seed) for seed in range(32)]
     await asyncio.gather(busy, *(client.infer(NATIVE, step) for step in steps))
-    after = (await client.get_inference_statistics(NATIVE)).model_stats[0]
+    # Statistics may be booked after the response was sent.
+    async with asyncio.timeout(30):
+        while True:
+            after = (await client.get_inference_statistics(NATIVE)).model_stats[0]
+            if after.inference_count >= before.inference_count + 4 + 32:
+                break
+            await asyncio.sleep(0.02)
     assert after.inference_count - before.inference_count == 4 + 32
     assert after.execution_count - before.execution_count < 33
 
@@ -143,6 +149,10 @@ async def test_a_repeated_prompt_is_answered_from_the_cache(client: InferenceSer
     hits, misses = await counts()
     answers = [(await client.infer("tiny.text_encoder", [tensor(spec, ids)])).as_numpy("context") for _ in range(3)]
     other = (await client.infer("tiny.text_encoder", [tensor(spec, ids + 1)])).as_numpy("context")
+    # Statistics may be booked after the response was sent.
+    async with asyncio.timeout(30):
+        while sum(await counts()) < hits + misses + 4:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
     assert await counts() == (hits + 2, misses + 2)
     assert all((answer == answers[0]).all() for answer in answers)
     assert not (other == answers[0]).all()

@@ -208,7 +208,7 @@ def test_files_on_disk_are_gone_after_the_answer(http: httpx.Client, gateway: Ru
         gateway.backend.fail_denoise = BackendFailed("broken")
         assert http.post(EDITS, data={**GOOD, "size": "64x64"}, files=[image(large)]).status_code == 500
         gateway.backend.fail_denoise = None
-    deadline = time.monotonic() + 2
+    deadline = time.monotonic() + 20
     while deleted_files() > before:
         assert time.monotonic() < deadline, "files of uploads are still open"
         time.sleep(0.01)
@@ -222,7 +222,7 @@ def test_hanging_up_while_sending_is_nobodys_error(
         head = "POST /v1/images/edits HTTP/1.1\r\nhost: x\r\ncontent-length: 9999\r\n"
         connection.sendall(f"{head}content-type: multipart/form-data; boundary=a\r\n\r\n--a\r\n".encode())
         time.sleep(0.1)
-    deadline = time.monotonic() + 2
+    deadline = time.monotonic() + 20
     while 'route="/v1/images/edits",status="499"' not in http.get("/metrics").text:
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -21,7 +21,7 @@ from tests.support.tiny_lora import attention, everything, write_kohya, write_pe
 from tests.support.tiny_sd15 import write_tiny_sd15
 from triptych.triton import RestartPolicy, TritonSettings, TritonSupervisor, locate, prepare
 
-pytestmark = pytest.mark.triton
+pytestmark = [pytest.mark.triton, pytest.mark.timeout(900)]
 
 BOTH = ("unet", "text_encoder")
 SETS: tuple[list[dict[str, object]], ...] = (
@@ -30,7 +30,7 @@ SETS: tuple[list[dict[str, object]], ...] = (
     [{"name": "subject", "scale": -0.6}],
     [{"name": "subject", "scale": 0.5}, {"name": "style", "scale": 0.4}],
 )
-PATIENT = RestartPolicy(startup_deadline_s=150, poll_s=0.2)
+PATIENT = RestartPolicy(startup_deadline_s=600, poll_s=0.2)
 
 
 @pytest.fixture(scope="module")

@@ -28,13 +28,15 @@ BODY = {"prompt": "a red dress", "num_inference_steps": 3}
 
 
 @asynccontextmanager
-async def gateway(folder: Path, host: FakeHost, options: ResidencyOptions) -> AsyncIterator[httpx.AsyncClient]:
+async def gateway(
+    folder: Path, host: FakeHost, options: ResidencyOptions, inner: FakeBackend | None = None
+) -> AsyncIterator[httpx.AsyncClient]:
     write_model_folder(folder / "models" / "wardrobe")
     settings = Settings.load(None, {"runtime_directory": str(folder / "runtime")})
     models = settings.models.model_copy(update={"directories": (folder / "models",)})
     settings = settings.model_copy(update={"models": models})
     manager = ResidencyManager(host, UNITS, options, FootprintFile(folder / "footprints.json", "test"))
-    backend = ResidentBackend(FakeBackend(step_seconds=0.02), host, manager)
+    backend = ResidentBackend(inner or FakeBackend(step_seconds=0.02), host, manager)
     app = create_app(settings, backend)
     async with app.router.lifespan_context(app):
         await backend.open()
@@ -60,12 +62,16 @@ async def test_a_model_that_can_never_fit_is_a_507_in_the_envelope(tmp_path: Pat
 
 async def test_a_model_that_waits_too_long_is_a_503_with_advice(tmp_path: Path) -> None:
     options = ResidencyOptions(budget_bytes=12, wait_seconds=0.15)
-    async with gateway(tmp_path, FakeHost(), options) as client:
+    inner = FakeBackend(step_seconds=0.1)
+    async with gateway(tmp_path, FakeHost(), options, inner) as client:
         first = asyncio.ensure_future(client.post("/v1/images/generations", json=BODY | {"num_inference_steps": 40}))
-        await asyncio.sleep(0.1)
+        async with asyncio.timeout(20):
+            while not inner.jobs:  # noqa: ASYNC110 - a step is short
+                await asyncio.sleep(0.005)
         second = await client.post("/v1/images/generations", json=BODY | {"prompt": "a blue dress"})
         assert second.status_code == 503 and second.json()["error"]["code"] == "memory_busy"
         assert int(second.headers["retry-after"]) >= 1
+        inner.step_seconds = 0
         assert (await first).status_code == 200
 
 

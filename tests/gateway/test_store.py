@@ -5,6 +5,7 @@ import re
 import stat
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -96,14 +97,15 @@ def test_links_over_http(client: openai.OpenAI, gateway: RunningGateway) -> None
     assert httpx.get(url).status_code == 404
 
 
-def test_links_expire_and_use_the_public_address(folder: Path) -> None:
-    overrides = {"storage.url_ttl_seconds": 3, "server.public_url": "https://images.example.org/base/"}
+def test_links_expire_and_use_the_public_address(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    overrides = {"storage.url_ttl_seconds": 60, "server.public_url": "https://images.example.org/base/"}
     with serve(folder, dict(overrides), FakeBackend()) as gateway:
         answer = httpx.post(f"{gateway.url}/v1/images/generations", json={"prompt": "a"})
         url = answer.json()["data"][0]["url"]
         assert url.startswith("https://images.example.org/base/files/")
         local = url.replace("https://images.example.org/base", gateway.url)
         assert httpx.get(local).status_code == 200
-        time.sleep(max(0.0, int(parse_qs(urlsplit(url).query)["expires"][0]) - time.time()) + 0.05)
+        expires = int(parse_qs(urlsplit(url).query)["expires"][0])
+        monkeypatch.setattr("gateway.store.signing.time", SimpleNamespace(time=lambda: expires + 1))
         expired = httpx.get(local)
         assert expired.status_code == 410 and expired.json()["error"]["code"] == "url_expired"

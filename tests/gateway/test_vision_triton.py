@@ -21,10 +21,10 @@ from triptych.triton import RestartPolicy, TritonSettings, TritonSupervisor, loc
 from wardrobe.world.render import render
 from wardrobe.world.scene import scenes
 
-pytestmark = pytest.mark.triton
+pytestmark = [pytest.mark.triton, pytest.mark.timeout(900)]
 
 PARSER = load_vision(embedded_models() / "wardrobe-parser")
-PATIENT = RestartPolicy(startup_deadline_s=150, poll_s=0.2)
+PATIENT = RestartPolicy(startup_deadline_s=600, poll_s=0.2)
 SETTINGS = BackendSettings(threads=1)
 PICTURES = [render(scene).image for scene, _ in zip(scenes(23, held_out=True), range(3), strict=False)]
 

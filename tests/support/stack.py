@@ -77,7 +77,7 @@ def start_stack(
     environment: Mapping[str, str] | None = None,
     within: Sequence[str] = (),
     embedded: bool = True,
-    ready_seconds: float = 120,
+    ready_seconds: float = 300,
 ) -> Iterator[RunningStack]:
     """A stack in `folder`, which takes the compiled artefacts of the checkout and publishes them for itself.
 

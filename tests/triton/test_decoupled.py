@@ -108,8 +108,14 @@ async def test_errors_keep_their_code(
 
 async def test_cancelled_streams_are_seen_and_harm_nobody(triton: TritonSupervisor) -> None:
     before = await metric(triton, "stepper_cancelled_total")
-    results = await asyncio.gather(*(ask(triton, 30, cancel_after=2 if i % 2 else 0) for i in range(16)))
+    # Long enough that those cancelled are not done before the cancel is seen.
+    asks = (ask(triton, 1000 if i % 2 else 30, cancel_after=2 if i % 2 else 0) for i in range(16))
+    results = await asyncio.gather(*asks)
     assert [len(replies) for replies in results] == [31, 2] * 8
+    # The model counts after the last response is on its way.
+    async with asyncio.timeout(30):
+        while await metric(triton, "stepper_cancelled_total") < before + 8 or await metric(triton, "stepper_active"):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
     assert await metric(triton, "stepper_cancelled_total") == before + 8
     assert await metric(triton, "stepper_active") == 0
     assert await metric(triton, "stepper_step_seconds_count") > 30

@@ -21,7 +21,7 @@ from triptych.triton import RestartPolicy, State, Status, TritonError, TritonRun
 
 pytestmark = pytest.mark.triton
 
-QUICK = RestartPolicy(startup_deadline_s=30, poll_s=0.2, backoff_s=0.1, unresponsive_after_s=2, unreaped_after_s=0.5)
+QUICK = RestartPolicy(startup_deadline_s=120, poll_s=0.2, backoff_s=0.1, unresponsive_after_s=10, unreaped_after_s=0.5)
 
 
 async def add_one(client: grpcclient.InferenceServerClient, model: str = "addone") -> list[float]:
@@ -44,8 +44,8 @@ async def test_survives_every_death_and_stops_clean(runtime: TritonRuntime, tmp_
             assert memory
             os.kill(pid, signal_number)
             await wait_for_state(triton, State.RESTARTING)
-            await triton.wait_ready(20)
-            assert alive(old) == []
+            await triton.wait_ready(60)
+            assert wait_until(lambda: alive(old) == [])
             assert triton.endpoints == endpoints
             assert await add_one(client) == [2, 3, 4]
             assert not any(region.exists() for region in memory)
@@ -68,7 +68,7 @@ async def test_survives_every_death_and_stops_clean(runtime: TritonRuntime, tmp_
 
 
 async def wait_for_state(triton: TritonSupervisor, state: State) -> None:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while triton.status.state is not state:  # noqa: ASYNC110 - looks at states that may last an instant only
             await asyncio.sleep(0.01)
 
@@ -80,7 +80,7 @@ async def test_a_killed_guard_leaves_nothing(runtime: TritonRuntime, tmp_path: P
     memory = regions(old)
     os.kill(old[0].pid, signal.SIGKILL)
     await wait_for_state(triton, State.RESTARTING)
-    await triton.wait_ready(20)
+    await triton.wait_ready(60)
     assert wait_until(lambda: alive(old) == [])
     assert memory
     assert not any(region.exists() for region in memory)
@@ -164,5 +164,5 @@ def test_a_killed_parent_takes_triton_along(tmp_path: Path) -> None:
         memory = regions(everything)
         assert memory
         parent.kill()
-    assert wait_until(lambda: alive(everything) == [], 10)
+    assert wait_until(lambda: alive(everything) == [])
     assert not any(region.exists() for region in memory)

@@ -15,7 +15,9 @@ from PIL import Image
 
 from tests.gateway.adapters.web import body, redirect, web
 from tests.gateway.api.studio import Studio, studio, uri
+from tests.gateway.jobs.client import until
 from tests.gateway.server import RunningGateway
+from tests.gateway.unread import sent
 
 FAST, PREMIUM = "/v1/tryon-fast", "/v1/tryon-premium"
 STAGES = {"load", "garment", "parse", "crop", "mask", "generate", "restore", "encode"}
@@ -176,9 +178,9 @@ def test_hanging_up_ends_the_work(tryon: Studio) -> None:
     drawer.step_seconds = 5.0
     for extra in ({}, {"stream": True}):
         before = (len(drawer.drawings), drawer.cancelled)
-        with httpx.Client(base_url=tryon.gateway.url) as http, pytest.raises(httpx.ReadTimeout):
-            sent = http.build_request("POST", FAST, json={**tryon.request, **extra}, timeout=httpx.Timeout(20, read=1))
-            http.send(sent).raise_for_status()
+        connection = sent(tryon.gateway.url + FAST, {**tryon.request, **extra})
+        until(lambda: drawer.running == 1)
+        connection.close()
         deadline = time.monotonic() + 20
         while (len(drawer.drawings), drawer.cancelled) != (before[0] + 1, before[1] + 1) or drawer.running:
             assert time.monotonic() < deadline

@@ -160,7 +160,7 @@ def test_a_full_queue_is_a_429(folder: Path) -> None:
 
 
 def test_results_are_gone_after_their_time(folder: Path) -> None:
-    with serve(folder, {"jobs.result_ttl_seconds": 1.5}) as gateway, client(gateway) as http:
+    with serve(folder, {"jobs.result_ttl_seconds": 5}) as gateway, client(gateway) as http:
         done = wait_for(http, submit(http, num_inference_steps=1), "completed")
         url = done["result"]["data"][0]["url"]
 

@@ -55,7 +55,7 @@ async def test_sqlite_is_free_after_callers_were_cancelled(tmp_path: Path) -> No
         if order % 2:
             caller.cancel()
     await asyncio.gather(*callers, return_exceptions=True)
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(20):
         await write(100)
     async with database.reading() as connection:
         kept = (await connection.execute(text("SELECT number FROM kept"))).scalars().all()

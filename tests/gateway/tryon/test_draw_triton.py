@@ -20,10 +20,10 @@ from tests.support.dressing import drawing_of, open_dressing
 from tests.support.tiny_catvton import FEW_BLOCKS, write_tiny_catvton
 from triptych.triton import RestartPolicy, TritonSettings, TritonSupervisor, locate, prepare
 
-pytestmark = pytest.mark.triton
+pytestmark = [pytest.mark.triton, pytest.mark.timeout(900)]
 
 MODEL = "tiny-catvton"
-PATIENT = RestartPolicy(startup_deadline_s=150, poll_s=0.2)
+PATIENT = RestartPolicy(startup_deadline_s=600, poll_s=0.2)
 PLAIN = replace(drawing_of(MODEL, 64, 64), deterministic=True)
 CROWD = (
     PLAIN,
