@@ -1,12 +1,12 @@
 """Which of the drawings is best; and one more, gone over again from what they have in common."""
 
 import asyncio
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from families.strength import share_of_steps
 from gateway.domain.backend import Pixels
 from gateway.domain.tryon import TryOnStage
 from gateway.domain.tryon_drawing import Draft, Rgb
@@ -17,14 +17,7 @@ from gateway.pipelines.tryon.score import Drawn, Scene, judge
 
 REFINE_STRENGTH = 0.25
 """Of the refine pass: enough to sharpen what the middle of several drawings blurs, too little to leave it; the embedded
-model has learned to go over drafts under as much noise, and as `POLISH_STRENGTH` (`wardrobe.training.tryon_finish`)."""
-
-POLISH_STRENGTH = 0.125
-POLISH_ROUNDS = 2
-"""Of going over the refined drawing again: every round makes patterns clearer and costs a little of all else."""
-
-CLEARER = 0.05
-"""What the score of the pattern must gain by it, or the drawing stays as it was."""
+model has learned to go over drafts under as much noise (`wardrobe.training.tryon_finish`)."""
 
 REFINED_AHEAD = 0.02
 """What a candidate's score must be higher by to stand before the refined drawing: among good drawings scores say less
@@ -67,38 +60,25 @@ class Verdict:
         scores = await asyncio.to_thread(judge, scene, drawn)
         return [Drawing(seed, prepared, one, score) for seed, one, score in zip(seeds, drawn, scores, strict=True)]
 
+    @property
+    def _strength(self) -> float:
+        """At least one step: a quarter of three must not come out as none."""
+        return max(REFINE_STRENGTH, share_of_steps(1, self._plan.steps))
+
     async def _refined(self, prepared: Prepared, drawings: Sequence[Drawing]) -> list[Drawing]:
         """With one more; all judged anew.
 
         It begins from the middle of all and takes the best one's noise. The answer lies halfway between that middle and
-        what was drawn from it: they err in different places, and each error loses half. It is polished where that makes
-        its pattern clearer.
+        what was drawn from it: they err in different places, and each error loses half.
         """
         best = min(drawings, key=_best_first)
-        seeds = [*(drawing.seed for drawing in drawings), best.seed]
         middle = await asyncio.to_thread(_middle, [drawing.drawn.pixels for drawing in drawings])
-        refined = _halfway(middle, await self._again(prepared, middle, best.seed, REFINE_STRENGTH))
-        polished = refined
-        for _ in range(POLISH_ROUNDS):
-            polished = await self._again(prepared, polished, best.seed, POLISH_STRENGTH)
-        judged, clearer = [await self._beside(prepared, drawings, one, seeds) for one in (refined, polished)]
-        if _pattern(clearer[-1]) > _pattern(judged[-1]) + CLEARER:
-            judged = clearer
+        asked = replace(prepared.asked, seeds=(best.seed,), previews=0, draft=Draft(middle, self._strength))
+        (again,) = await self._stages.drawer.draw(asked, None)
+        seen = await self._seen(_halfway(middle, again)[None], asked.deterministic)
+        drawn = [*(drawing.drawn for drawing in drawings), *seen]
+        judged = await self._judged(prepared, drawn, [*(drawing.seed for drawing in drawings), best.seed])
         return [*judged[:-1], replace(judged[-1], refined=True)]
-
-    async def _again(self, prepared: Prepared, draft: Rgb, seed: int, strength: float) -> Rgb:
-        """The draft under as much noise, drawn anew from there; in so many steps that at least one is done."""
-        steps = max(self._plan.steps, math.ceil(1 / strength))
-        asked = replace(prepared.asked, seeds=(seed,), previews=0, steps=steps, draft=Draft(draft, strength))
-        again: Rgb = (await self._stages.drawer.draw(asked, None))[0]
-        return again
-
-    async def _beside(
-        self, prepared: Prepared, drawings: Sequence[Drawing], one: Rgb, seeds: Sequence[int]
-    ) -> list[Drawing]:
-        """All judged, with one more."""
-        seen = await self._seen(one[None], prepared.asked.deterministic)
-        return await self._judged(prepared, [*(drawing.drawn for drawing in drawings), *seen], seeds)
 
 
 def _middle(pictures: Sequence[Rgb]) -> Rgb:
@@ -111,11 +91,6 @@ def _halfway(one: Rgb, other: Rgb) -> Rgb:
     """The mean at each pixel, of halves the larger."""
     mean: Rgb = ((one.astype(np.uint16) + other + 1) // 2).astype(np.uint8)
     return mean
-
-
-def _pattern(drawing: Drawing) -> float:
-    assert drawing.scores is not None
-    return drawing.scores.pattern
 
 
 def _best_first(drawing: Drawing) -> tuple[float, int, bool]:

@@ -9,15 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from families.manifest import Prediction
-from families.strength import steps_done
 from families.tryon.agnostic import agnostic_mask
 from families.tryon.parts import Category
 from gateway.domain.errors import ModelNotFound, RequestTimedOut
 from gateway.domain.tryon import GarmentPhoto, MaskPolarity, MergeStyle, TryOnMask, TryOnMode, TryOnScores, TryOnStage
 from gateway.domain.tryon_errors import InputValidationError, PipelineError, PoseError
 from gateway.pipelines.tryon.score import Drawn, Scene, judge
-from gateway.pipelines.tryon.verdict import CLEARER, POLISH_ROUNDS, POLISH_STRENGTH, REFINE_STRENGTH, REFINED_AHEAD
+from gateway.pipelines.tryon.verdict import REFINED_AHEAD
 from tests.gateway.tryon.world import Heard, World, command, lying, opened, pairs, png, truth, world
 from wardrobe.world.attributes import BottomsKind, Colour, Pattern, TopKind
 from wardrobe.world.pairs import dress
@@ -102,14 +100,8 @@ async def test_refining_begins_from_what_candidates_have_in_common(stage: World)
         truth(pair.before)[0], lying(pair.garment)[0], mode=TryOnMode.PREMIUM, refine=True, intermediates=True
     )
     result = await stage.pipeline.run(asked, heard)
-    first, again, *polished = stage.drawer.drawings
+    first, again = stage.drawer.drawings
     assert first.draft is None and again.draft is not None and again.seeds == (8,)
-    # At least one step is done, of however many.
-    for drawing, strength in zip(
-        (again, *polished), (REFINE_STRENGTH, *[POLISH_STRENGTH] * POLISH_ROUNDS), strict=True
-    ):
-        assert drawing.draft is not None and drawing.draft.strength == strength
-        assert steps_done(Prediction.EPSILON, drawing.steps, strength) == 1
     candidates = [opened(each.data) for each in result.intermediates if each.name.startswith("candidate_")]
     assert np.array_equal(again.draft.pixels, np.median(candidates, axis=0).astype(np.uint8))
     assert [candidate.refined for candidate in result.candidates] == [True, False, False, False, False]
@@ -136,31 +128,6 @@ async def test_a_candidate_must_be_clearly_better_to_stand_before_the_refined_dr
     asked = command(truth(pair.before)[0], lying(pair.garment)[0], mode=TryOnMode.PREMIUM, refine=True)
     result = await stage.pipeline.run(asked, None)
     assert result.candidates[0].refined is first
-
-
-@pytest.mark.parametrize(("gained", "polished"), [(2.0, True), (0.5, False)])
-async def test_a_refined_drawing_is_polished_where_its_pattern_gains_by_it(
-    stage: World, monkeypatch: pytest.MonkeyPatch, gained: float, polished: bool
-) -> None:
-    patterns = iter([0.5, 0.5 + gained * CLEARER])
-
-    def scored(scene: Scene, drawn: Sequence[Drawn]) -> tuple[TryOnScores, ...]:
-        """Of the refined drawing first, then of what polishing made of it."""
-        scores = judge(scene, drawn)
-        return scores if len(drawn) == 4 else (*scores[:-1], replace(scores[-1], pattern=next(patterns), total=1.0))
-
-    pair = pairs(1)[0]
-    stage.learn(pair.before, pair.garment, pair.after)
-    monkeypatch.setattr("gateway.pipelines.tryon.verdict.judge", scored)
-    asked = command(
-        truth(pair.before)[0], lying(pair.garment)[0], mode=TryOnMode.PREMIUM, refine=True, intermediates=True
-    )
-    result = await stage.pipeline.run(asked, None)
-    (answered,) = (opened(each.data) for each in result.intermediates if each.name == "refined_8")
-    *_, last = (drawing for drawing in stage.drawer.drawings if drawing.draft is not None)
-    drawn = await stage.drawer.draw(last, None)
-    assert np.array_equal(answered, drawn[0]) is polished
-    assert result.candidates[0].scores.pattern == pytest.approx(0.5 + gained * CLEARER if polished else 0.5)
 
 
 async def test_top_and_bottoms_are_put_on_one_after_the_other(stage: World) -> None:
