@@ -78,8 +78,7 @@ class TryOnFinish:
         Way(0.05, (999, 749)),
         Way(0.1, (999, 749, 499)),
         Way(0.2, (999, 749, 499, 249)),
-        Way(0.15, (249,), from_draft=True),
-        Way(0.15, (124,), from_draft=True),
+        Way(0.3, (249,), from_draft=True),
     )
     checked: float = 4.0
     """How much more often than others a checked garment is drawn: two patterns in one, it is learned last."""
