@@ -12,7 +12,7 @@ from families.tryon.agnostic import Mask
 from wardrobe.training.clock import minutes_until
 from wardrobe.training.tryon_cache import Half, PairLatents, load_shards, masked_picture, save_shard, small_mask
 from wardrobe.training.tryon_export import export
-from wardrobe.training.tryon_finish import CHECKPOINT, TryOnFinish, TryOnFinisher, Way, finished
+from wardrobe.training.tryon_finish import CHECKPOINT, TryOnFinish, TryOnFinisher, Way, finished, texture_error
 from wardrobe.training.tryon_model import (
     WARDROBE,
     build_tryon_unet,
@@ -274,6 +274,30 @@ def test_a_draft_is_a_picture_beside_its_garment(way: Way) -> None:
     torch.testing.assert_close(person, vae.encode(drawn).latent_dist.mode() * 0.5, rtol=0, atol=1e-4)
     alpha = run._alphas[level]
     torch.testing.assert_close(run.drafted(noise, given, noise, level), begun + (1 - alpha).sqrt() * noise)
+
+
+def test_texture_is_how_much_of_a_pattern_there_is_and_not_where() -> None:
+    checks = torch.zeros(1, 3, 65, 65)
+    checks[..., (torch.arange(65) % 13) < 6] += 0.5
+    checks = checks + checks.mT
+    moved = checks.roll((5, 3), dims=(2, 3))[..., 13:52, 13:52]  # without the seam
+    checks = checks[..., 13:52, 13:52]
+    stripes = checks.mean(dim=3, keepdim=True).expand_as(checks)  # the upright bars blurred
+    assert texture_error(checks, checks) == 0
+    assert texture_error(moved, checks) < 0.1 * texture_error(stripes, checks)
+    plain = checks.mean().expand_as(checks)
+    torch.testing.assert_close(texture_error(plain, checks), 2 * texture_error(stripes, checks), rtol=0.01, atol=0)
+
+
+def test_only_redrawing_a_draft_is_asked_for_texture() -> None:
+    def loss(texture: float, way: Way) -> float:
+        pairs, garments = some_pairs()
+        plan = TryOnFinish(batch=2, ways=(way,), texture=texture)
+        return TryOnFinisher(plan, small_unet(), small_vae(), pairs, garments).train_step(1.0)
+
+    from_noise, redrawn = Way(1.0, (999,)), Way(1.0, (249,), from_draft=True)
+    assert loss(3.0, from_noise) == loss(0.0, from_noise)
+    assert loss(3.0, redrawn) > loss(0.0, redrawn)
 
 
 def test_similarity_is_scikit_images() -> None:

@@ -5,7 +5,8 @@ it, for none or some of the steps; there the denoiser guesses the clean ones, th
 the mask is held against the truth by structural similarity and error, as the decoder's own training did; and with
 less weight the whole picture, for candidates are judged by their surroundings too. So each step learns to mend what
 those before it leave. In some batches the picture so drawn is a draft that is gone over again, as premium's refine pass
-does it. The encoder stays: latents keep their meaning.
+does it. There it must also have as much texture as the truth, wherever its bars and dots lie: where the model is not
+sure of their place, likeness alone asks for a blur. The encoder stays: latents keep their meaning.
 """
 
 import argparse
@@ -23,6 +24,7 @@ import numpy.typing as npt
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
+from torch.nn import functional
 
 from wardrobe.training import parallel
 from wardrobe.training.clock import falling_rate, minutes_until
@@ -48,6 +50,22 @@ log = logging.getLogger(__name__)
 
 CHECKPOINT = "tryon_finish.pt"
 FIRST = 999  # the timestep of noise alone
+WEAVE = 13  # pixels square: the longest period of a pattern, so that it holds as much of one anywhere
+
+
+def texture_error(pictures: torch.Tensor, truths: torch.Tensor) -> torch.Tensor:
+    """How unlike the textures' strengths are, of float [B, 3, H, W] in -1..1, across and down.
+
+    A texture's strength is the mean step from pixel to pixel over `WEAVE` pixels square: it says how much pattern there
+    is, and in which direction, but not where its bars lie.
+    """
+
+    def strengths(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        across, down = values.diff(dim=3).abs(), values.diff(dim=2).abs()
+        return functional.avg_pool2d(across, WEAVE, 1), functional.avg_pool2d(down, WEAVE, 1)
+
+    pairs = zip(strengths(pictures), strengths(truths), strict=True)
+    return torch.stack([(drawn - true).abs().mean() for drawn, true in pairs]).sum()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +90,8 @@ class TryOnFinish:
     similarity: float = 0.5  # of the loss; the rest is mean absolute error times 4
     whole: float = 0.1
     """Weight of the whole picture's loss beside that of what is drawn anew."""
+    texture: float = 3.0
+    """Weight of the missing or added texture where a draft is gone over."""
     ways: tuple[Way, ...] = (
         Way(0.25, (999,)),
         Way(0.1, (999, 499)),
@@ -137,6 +157,8 @@ class TryOnFinisher:
                 latents = self.drafted(latents, given, more, way.timesteps[0])
             pictures = self._decoded(self.denoised(latents, given, way.timesteps))
         inside = unlikeness(torch.where(drawn_anew, pictures, truths), truths, plan.similarity)
+        if way.from_draft:
+            inside = inside + plan.texture * texture_error(torch.where(drawn_anew, pictures, truths), truths)
         loss = inside / drawn_anew.float().mean() + plan.whole * unlikeness(pictures, truths, plan.similarity)
         self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
