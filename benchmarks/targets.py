@@ -12,27 +12,29 @@ CROWD = 8
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One promise. `at_least` says on which side of `limit` the figure must be; no figure is a failure."""
+    """One promise. `at_least` says on which side of `limit` the figure must be, `beyond` that the limit itself is not
+    enough; no figure is a failure."""
 
     name: str
     value: float | None
     limit: float
     unit: str
     at_least: bool = False
+    beyond: bool = False
     beside: str = ""
 
     @property
     def passed(self) -> bool:
         """Whether the figure was measured and is on the right side."""
-        if self.value is None:
+        if self.value is None or (self.beyond and self.value == self.limit):
             return False
         return self.value >= self.limit if self.at_least else self.value <= self.limit
 
     @property
     def line(self) -> str:
         """One readable line."""
-        found = "not measured" if self.value is None else f"{self.value:.2f}{self.unit}"
-        sign = ">=" if self.at_least else "<="
+        found = "not measured" if self.value is None else f"{self.value:.4g}{self.unit}"
+        sign = (">" if self.at_least else "<") + ("" if self.beyond else "=")
         beside = f" ({self.beside})" if self.beside else ""
         verdict = "PASS" if self.passed else "FAIL"
         return f"{verdict}  {self.name}: {found}, promised {sign} {self.limit:g}{self.unit}{beside}"

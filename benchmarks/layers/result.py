@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from benchmarks.crowds import Load, table
 from benchmarks.layers.quality import LayersQuality
-from benchmarks.layers.speed import Load
 from benchmarks.machine import Machine
 from benchmarks.targets import Target
 from wardrobe.evaluation.layers_score import SHEETS
@@ -49,17 +49,4 @@ def markdown(found: Measurement) -> str:
         f"Recomposition: {quality.psnr_median:.1f} dB (median), {quality.psnr_worst:.1f} dB (worst). "
         f"Of pixels that one layer covers wholly, {100 * quality.exact:.2f} % are the picture's own.",
     ]
-    return "\n".join([*lines, *_speeds(found.loads)]) + "\n"
-
-
-def _speeds(loads: tuple[Load, ...]) -> list[str]:
-    if not loads:
-        return []
-    lines = ["", "| layers | users | latency, s | requests/s | against one user |", "|---:|---:|---:|---:|---:|"]
-    alone = {load.layers: load.requests_per_second for load in loads if load.users == 1}
-    for load in loads:
-        gain = load.requests_per_second / alone[load.layers]
-        lines.append(
-            f"| {load.layers} | {load.users} | {load.latency:.2f} | {load.requests_per_second:.2f} | {gain:.2f} x |"
-        )
-    return lines
+    return "\n".join([*lines, *table("layers", found.loads)]) + "\n"

@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib import pyplot as plt
 from PIL import Image, ImageDraw, ImageFont
 
+from benchmarks.crowds import Load
 from benchmarks.tryon.asking import Pixels
-from benchmarks.tryon.speed import Load
 from wardrobe.evaluation.tryon_score import TryOnCase
 
 COLUMNS = ("person", "garment", "resized", "fast", "premium", "truth")
@@ -38,7 +38,7 @@ def stage_plot(loads: Sequence[Load], path: Path) -> None:
     """A bar a load, a piece a stage."""
     mpl.use("Agg")
     figure, axes = plt.subplots(figsize=(9, 3.2))
-    names = [f"{load.mode}, {load.users} user{'s' if load.users > 1 else ''}" for load in loads]
+    names = [f"{load.kind}, {load.users} user{'s' if load.users > 1 else ''}" for load in loads]
     start = np.zeros(len(loads))
     for index, stage in enumerate(dict.fromkeys(stage for load in loads for stage in load.stages)):
         seconds = np.array([load.stages.get(stage, 0.0) for load in loads])

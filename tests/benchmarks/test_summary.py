@@ -83,6 +83,8 @@ def test_a_target_knows_its_side() -> None:
     assert Target("latency", 1.0, 1.0, " s").passed
     assert Target("rate", 2.0, 1.0, "x", at_least=True).passed
     assert not Target("rate", 0.5, 1.0, "x", at_least=True).passed
+    assert not Target("gain", 0.0, 0.0, "", at_least=True, beyond=True).passed
+    assert Target("gain", 0.005, 0.0, "", at_least=True, beyond=True).line == "PASS  gain: 0.005, promised > 0"
 
 
 def test_a_run_survives_the_disk_and_becomes_tables_and_a_picture(tmp_path: Path) -> None:
