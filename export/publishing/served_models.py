@@ -36,6 +36,12 @@ _LAST_SHARE = 4
 _MEMORY_RESOURCE = "peak_memory"
 """Held by decoder and native denoiser while they run: their activations need not fit at the same time."""
 
+COMPONENT_BATCHING = DynamicBatching(_QUEUE_DELAY_MICROSECONDS, QueuePolicy())
+"""Of components that answer once a call.
+
+Their queue has no limit of its own: with one (or a timeout, or priorities) Triton's batcher stops reading ahead, and
+while its one instance is busy it now and then sleeps for half a second. The gateway bounds what comes (ADR 14).
+"""
 _TEXT_OPTIONS = (denoise_wire.LORA_NAMES, denoise_wire.LORA_SCALES)
 KINDS = {Device.CPU: InstanceKind.CPU, Device.GPU: InstanceKind.GPU, Device.AUTO: InstanceKind.AUTO}
 _PLATFORMS = {Backend.ONNXRUNTIME: "onnxruntime_onnx", Backend.TENSORRT: "tensorrt_plan"}
@@ -110,7 +116,7 @@ def model_config(
         instances=(_instances(entry, options),),
         versions=SpecificVersions((version,)),
         engines=engines,
-        batching=_native_batching(max_batch, options.backend) if entry.native else batching(max_batch),
+        batching=_native_batching(max_batch, options.backend) if entry.native else COMPONENT_BATCHING,
         response_cache=options.response_cache and entry.component is Component.TEXT_ENCODER,
         warm_up=warm_ups(manifest, entry.component, max_batch) if options.warm_up else (),
         parameters=_runtime_parameters(options) if python else _backend_parameters(options),
@@ -157,15 +163,6 @@ def _instances(entry: Entry, options: PublishOptions) -> InstanceGroup:
         gpus=options.gpus,
         resources=(Resource(_MEMORY_RESOURCE, 1),) if peaks and options.device is Device.GPU else (),
     )
-
-
-def batching(max_batch: int) -> DynamicBatching:
-    """Of components that answer once a call.
-
-    Their queue has no limit of its own: with one (or a timeout, or priorities) Triton's batcher stops reading ahead,
-    and while its one instance is busy it now and then sleeps for half a second. The gateway bounds what comes (ADR 14).
-    """
-    return DynamicBatching(_QUEUE_DELAY_MICROSECONDS, QueuePolicy())
 
 
 def _native_batching(max_batch: int, backend: Backend) -> DynamicBatching:

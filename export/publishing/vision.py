@@ -12,7 +12,7 @@ from export.publishing.publication import Payload
 from export.publishing.publish import Published, publish_plans
 from export.publishing.release import MODEL_FILE, NO_BYTECODE, Plan, texts_digest
 from export.publishing.seal import Seal
-from export.publishing.served_models import COMPONENT_CLASS, KINDS, batching, model_file
+from export.publishing.served_models import COMPONENT_BATCHING, COMPONENT_CLASS, KINDS, model_file
 from export.publishing.triton_config import InstanceGroup, ModelConfig, SpecificVersions
 from families.manifest import Component
 from families.repository import ONNX_FILE
@@ -74,6 +74,6 @@ def vision_config(source: VisionSource, options: PublishOptions, version: int) -
         outputs=border.outputs,
         instances=(InstanceGroup(KINDS[options.device], count=options.instances, gpus=options.gpus),),
         versions=SpecificVersions((version,)),
-        batching=batching(MAX_BATCH),
+        batching=COMPONENT_BATCHING,
         parameters=(("runtime", Runtime.ONNXRUNTIME.value), ("threads", str(options.threads))),
     )
