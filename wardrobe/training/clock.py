@@ -1,7 +1,27 @@
 """Trainings that end at a time of day."""
 
 import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from wardrobe.training import parallel
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Of a run's time: minutes, and their share 0..1 of all that it had."""
+
+    minutes: float
+    share: float
+
+
+def time_left(until: str) -> Iterator[Left]:
+    """What is left, as often as asked, until the clock shows `HH:MM`; the same in all processes."""
+    began, minutes = time.monotonic(), minutes_until(until, datetime.now())
+    while (left := parallel.agreed(minutes - (time.monotonic() - began) / 60)) > 0:
+        yield Left(left, left / minutes)
 
 
 def minutes_until(clock: str, now: datetime) -> float:

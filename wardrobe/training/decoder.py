@@ -7,7 +7,6 @@ exact, with a little noise. A critic that sees patches asks for crisp edges wher
 
 import argparse
 import logging
-import time
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -22,17 +21,11 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from wardrobe.training import corpus, diffusion, parallel, text
 from wardrobe.training import latents as latent_cache
 from wardrobe.training import tokenizer as bpe
+from wardrobe.training.checkpoints import Parts, Resumable, load_checkpoint
 from wardrobe.training.latents import Latents
+from wardrobe.training.loop import run
 from wardrobe.training.models import LATENT_STD, build_scheduler, build_unet
-from wardrobe.training.runtime import (
-    CHECKPOINT_SECONDS,
-    Checkpoint,
-    load_checkpoint,
-    pick_device,
-    runtime_folder,
-    save_checkpoint,
-    step_rng,
-)
+from wardrobe.training.runtime import pick_device, runtime_folder, step_rng
 from wardrobe.training.vae import FINAL, VaeTraining, learning_rate, save_preview, to_tensor
 from wardrobe.world.canvas import Pixels
 from wardrobe.world.captions import sample_caption
@@ -146,7 +139,7 @@ def guess(
     return Guesses(rows, torch.cat(found))
 
 
-class DecoderTrainer:
+class DecoderTrainer(Resumable):
     """Updates `vae.decoder` and `vae.post_quant_conv`, and the critic that is thrown away afterwards.
 
     `sources` are people and extras; `guesses` refers to rows of people, None where no denoiser is trained yet.
@@ -156,7 +149,7 @@ class DecoderTrainer:
         self, plan: DecoderTraining, sources: list[Pixels], vae: AutoencoderKL, guesses: Guesses | None = None
     ) -> None:
         torch.manual_seed(plan.seed)
-        self.plan, self.step = plan, 0
+        self.plan = plan
         self.device = pick_device()
         self.vae = vae.to(self.device, memory_format=torch.channels_last).requires_grad_(False)
         self._trained = nn.ModuleList([vae.decoder, vae.post_quant_conv]).requires_grad_(True)
@@ -232,24 +225,12 @@ class DecoderTrainer:
         parallel.average_gradients(self._critic.parameters())
         self._critic_optimizer.step()
 
-    def save(self, path: Path) -> None:
-        """Write everything that `restore` needs."""
-        state = {"trained": self._trained.state_dict(), "critic": self._critic.state_dict()}
-        optimizers: dict[str, object] = {
-            "trained": self.optimizer.state_dict(),
-            "critic": self._critic_optimizer.state_dict(),
-        }
-        save_checkpoint(path, Checkpoint(self.step, state, optimizers))
-
-    def restore(self, path: Path) -> None:
-        """Go on from a checkpoint, if there is one."""
-        checkpoint = load_checkpoint(path)
-        if checkpoint is not None:
-            self._trained.load_state_dict(checkpoint.modules["trained"])
-            self._critic.load_state_dict(checkpoint.modules["critic"])
-            self.optimizer.load_state_dict(checkpoint.optimizer["trained"])  # type: ignore[arg-type]
-            self._critic_optimizer.load_state_dict(checkpoint.optimizer["critic"])  # type: ignore[arg-type]
-            self.step = checkpoint.step
+    def parts(self) -> Parts:
+        """What a run needs to go on."""
+        return Parts(
+            {"trained": self._trained, "critic": self._critic},
+            {"trained": self.optimizer, "critic": self._critic_optimizer},
+        )
 
 
 def load_guesses(plan: DecoderTraining, folder: Path) -> Guesses | None:
@@ -274,7 +255,6 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=DecoderTraining().steps)
     options = parser.parse_args()
     parallel.start()
-    leads = parallel.rank() == 0
     folder = runtime_folder(options.runtime)
     sources = [corpus.load(folder, corpus.PEOPLE_FILE), corpus.load(folder, corpus.EXTRAS_FILE)]
     plan = DecoderTraining(steps=options.steps)
@@ -282,21 +262,12 @@ def main() -> None:
     trainer = DecoderTrainer(plan, sources, autoencoder, load_guesses(plan, folder))
     trainer.restore(folder / CHECKPOINT)
     preview = torch.cat([to_tensor(sources[0][:8].copy()), to_tensor(sources[1][:3].copy())]).to(trainer.device)
-    saved = time.monotonic()
-    losses: list[float] = []
-    while trainer.step < plan.steps:
-        losses.append(trainer.train_step())
-        if leads and trainer.step % 50 == 0:
-            log.info("step %d loss %.4f", trainer.step, sum(losses) / len(losses))
-            losses.clear()
-        if leads and time.monotonic() - saved > CHECKPOINT_SECONDS:
-            trainer.save(folder / CHECKPOINT)
-            log.info("preview error %.2f", save_preview(trainer.vae, preview, folder / "decoder.png"))
-            saved = time.monotonic()
-    parallel.stop()
-    if leads:
-        trainer.save(folder / CHECKPOINT)
-        log.info("final preview error %.2f", save_preview(trainer.vae, preview, folder / "decoder.png"))
+
+    def report() -> None:
+        log.info("preview error %.2f", save_preview(trainer.vae, preview, folder / "decoder.png"))
+
+    losses = (trainer.train_step() for _ in range(trainer.step, plan.steps))
+    if run(trainer, losses, folder / CHECKPOINT, report):
         trainer.vae.cpu().to(memory_format=torch.contiguous_format).save_pretrained(folder / FINAL)
 
 

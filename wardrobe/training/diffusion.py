@@ -8,7 +8,6 @@ import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from diffusers import UNet2DConditionModel
@@ -18,9 +17,10 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from wardrobe.training import parallel
 from wardrobe.training import tokenizer as bpe
+from wardrobe.training.checkpoints import Parts, Resumable
 from wardrobe.training.latents import Latents
 from wardrobe.training.models import build_scheduler
-from wardrobe.training.runtime import Checkpoint, load_checkpoint, pick_device, save_checkpoint, step_rng
+from wardrobe.training.runtime import follow, pick_device, step_rng
 from wardrobe.world.captions import sample_caption
 from wardrobe.world.scene import Scene
 
@@ -59,7 +59,7 @@ def stratified_timesteps(batch: int, count: int, noise: torch.Generator) -> torc
     return (position * count).long().clamp(max=count - 1)
 
 
-class DiffusionTrainer:
+class DiffusionTrainer(Resumable):
     """fp32 master weights, a low-precision copy that computes, and the EMA that will be exported."""
 
     def __init__(
@@ -76,7 +76,6 @@ class DiffusionTrainer:
             raise ValueError(f"{len(latents)} latents for {len(scenes)} scenes: the cache belongs to another corpus")
         self.plan = plan
         self.device = pick_device()
-        self.step = 0
         self.master = nn.ModuleDict({"unet": unet, "text_encoder": text_encoder}).to(self.device)
         # plain matrix products: on CPUs the fused attention kernel is several times slower at these small sizes
         unet.set_attn_processor(AttnProcessor())
@@ -134,30 +133,16 @@ class DiffusionTrainer:
         nn.utils.clip_grad_norm_(masters, 1.0)
         self.optimizer.step()
         torch._foreach_copy_(computed, masters)
-        decay = min(self.plan.ema_decay, (1 + self.step) / (10 + self.step))
-        averages: list[torch.Tensor] = list(self.ema.parameters())
-        torch._foreach_lerp_(averages, masters, 1 - decay)
+        follow(self.ema, self.master, self.step, self.plan.ema_decay)
         self.step += 1
 
-    def save(self, path: Path) -> None:
-        """Write everything that `restore` needs."""
-        modules = {
-            "unet": self.master["unet"].state_dict(),
-            "text_encoder": self.master["text_encoder"].state_dict(),
-            "unet_ema": self.ema["unet"].state_dict(),
-            "text_encoder_ema": self.ema["text_encoder"].state_dict(),
-        }
-        save_checkpoint(path, Checkpoint(self.step, modules, self.optimizer.state_dict()))
+    def parts(self) -> Parts:
+        """What a run needs to go on."""
+        kept = {name: self.master[name] for name in ("unet", "text_encoder")}
+        averaged = {f"{name}_ema": self.ema[name] for name in kept}
+        return Parts(kept | averaged, {"adamw": self.optimizer})
 
-    def restore(self, path: Path) -> None:
-        """Go on from a checkpoint, if there is one."""
-        checkpoint = load_checkpoint(path)
-        if checkpoint is None:
-            return
-        for name in ("unet", "text_encoder"):
-            self.master[name].load_state_dict(checkpoint.modules[name])
-            self.ema[name].load_state_dict(checkpoint.modules[f"{name}_ema"])
-        with torch.no_grad():
-            torch._foreach_copy_(list(self._compute.parameters()), list(self.master.parameters()))
-        self.optimizer.load_state_dict(checkpoint.optimizer)
-        self.step = checkpoint.step
+    @torch.no_grad()
+    def restored(self) -> None:
+        """The copy that computes follows."""
+        torch._foreach_copy_(list(self._compute.parameters()), list(self.master.parameters()))

@@ -11,9 +11,10 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from wardrobe.training import tokenizer as bpe
+from wardrobe.training.checkpoints import load_checkpoint
 from wardrobe.training.models import build_scheduler, build_text_encoder, build_unet, build_vae
 from wardrobe.training.release import forget_origin, put_in_place
-from wardrobe.training.runtime import load_checkpoint, runtime_folder
+from wardrobe.training.runtime import runtime_folder
 
 log = logging.getLogger(__name__)
 

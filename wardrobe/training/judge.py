@@ -5,7 +5,6 @@ import io
 import json
 import logging
 import math
-import time
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -19,15 +18,9 @@ from torch.nn import functional
 from wardrobe.judge.judge import CARD_FILE, WEIGHTS, Judge, JudgeNet, accuracies
 from wardrobe.judge.reading import reading_of, to_classes
 from wardrobe.training import corpus
-from wardrobe.training.runtime import (
-    CHECKPOINT_SECONDS,
-    Checkpoint,
-    load_checkpoint,
-    pick_device,
-    runtime_folder,
-    save_checkpoint,
-    step_rng,
-)
+from wardrobe.training.checkpoints import Parts, Resumable
+from wardrobe.training.loop import run
+from wardrobe.training.runtime import pick_device, runtime_folder, step_rng
 from wardrobe.training.vae import reconstruct, to_tensor
 from wardrobe.world.canvas import Pixels
 from wardrobe.world.render import render
@@ -77,12 +70,12 @@ def learning_rate(step: int, plan: JudgeTraining) -> float:
     return plan.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / plan.steps)))
 
 
-class JudgeTrainer:
+class JudgeTrainer(Resumable):
     """labels: int64 [N, heads], one row per picture."""
 
     def __init__(self, plan: JudgeTraining, pictures: Pixels, labels: torch.Tensor) -> None:
         torch.manual_seed(plan.seed)
-        self.plan, self.step = plan, 0
+        self.plan = plan
         self.device = pick_device()
         net = JudgeNet().to(self.device)
         self.net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -109,17 +102,9 @@ class JudgeTrainer:
         self.step += 1
         return float(loss.detach())
 
-    def save(self, path: Path) -> None:
-        """Write everything that `restore` needs."""
-        save_checkpoint(path, Checkpoint(self.step, {"net": self.net.state_dict()}, self.optimizer.state_dict()))
-
-    def restore(self, path: Path) -> None:
-        """Go on from a checkpoint, if there is one."""
-        checkpoint = load_checkpoint(path)
-        if checkpoint is not None:
-            self.net.load_state_dict(checkpoint.modules["net"])
-            self.optimizer.load_state_dict(checkpoint.optimizer)
-            self.step = checkpoint.step
+    def parts(self) -> Parts:
+        """What a run needs to go on."""
+        return Parts({"net": self.net}, {"net": self.optimizer})
 
 
 def write_card(judge: Judge, runtime: Path, output: Path) -> None:
@@ -148,15 +133,7 @@ def main() -> None:
     labels = torch.tensor([to_classes(reading_of(scene)) for scene in corpus.training_scenes(len(pictures))])
     trainer = JudgeTrainer(JudgeTraining(steps=options.steps), pictures, labels)
     trainer.restore(folder / CHECKPOINT)
-    saved = time.monotonic()
-    while trainer.step < trainer.plan.steps:
-        loss = trainer.train_step()
-        if trainer.step % 50 == 0:
-            log.info("step %d loss %.4f", trainer.step, loss)
-        if time.monotonic() - saved > CHECKPOINT_SECONDS:
-            trainer.save(folder / CHECKPOINT)
-            saved = time.monotonic()
-    trainer.save(folder / CHECKPOINT)
+    run(trainer, (trainer.train_step() for _ in range(trainer.step, trainer.plan.steps)), folder / CHECKPOINT)
     judge = Judge(trainer.net.cpu().to(memory_format=torch.contiguous_format))
     judge.save(options.output)
     write_card(Judge.load(options.output), folder, options.output)

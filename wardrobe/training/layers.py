@@ -5,8 +5,6 @@ Again, with a later time, goes on.
 
 import argparse
 import logging
-import time
-from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
@@ -15,14 +13,15 @@ import torch
 from PIL import Image
 
 from wardrobe.training import layers_cache, parallel
-from wardrobe.training.clock import minutes_until
+from wardrobe.training.clock import time_left
 from wardrobe.training.corpus import training_scenes
 from wardrobe.training.layers_models import FlatVae
 from wardrobe.training.layers_sample import LayersModel, take_apart
 from wardrobe.training.layers_text import train_tokenizer
 from wardrobe.training.layers_trainer import CHECKPOINT, LayersTrainer, LayersTraining
 from wardrobe.training.layers_vae import to_tensor, trained_vae
-from wardrobe.training.runtime import CHECKPOINT_SECONDS, runtime_folder
+from wardrobe.training.loop import run
+from wardrobe.training.runtime import runtime_folder
 from wardrobe.world.canvas import SIZE
 from wardrobe.world.captions import sample_caption
 from wardrobe.world.render import render
@@ -31,7 +30,6 @@ from wardrobe.world.sheets import FINEST, NAMES, chequered, finest_sheets, flatt
 
 log = logging.getLogger(__name__)
 
-PREVIEW_SECONDS = 480.0
 PREVIEW_ROWS = 8
 PREVIEW_SEED = 77
 _CAPTION_SEED = 9
@@ -75,31 +73,18 @@ def main() -> None:
     parser.add_argument("--decay-minutes", type=float, default=LayersTraining().decay_minutes)
     options = parser.parse_args()
     parallel.start()
-    end = time.monotonic() + 60 * minutes_until(options.until, datetime.now())
     folder = runtime_folder(options.runtime)
     plan = LayersTraining(batch=options.batch, decay_minutes=options.decay_minutes)
     latents, vae = layers_cache.load(folder / layers_cache.FOLDER), trained_vae(folder)
     trainer = LayersTrainer(plan, latents, captions_of(len(latents.picture)), empty_latents(vae), train_tokenizer())
     trainer.restore(folder / CHECKPOINT)
     model = LayersModel(trainer.ema, vae, trainer)
-    leads = parallel.rank() == 0
-    saved = previewed = time.monotonic()
-    losses: list[float] = []
-    while (left := parallel.agreed(end - time.monotonic())) > 0:
-        losses.append(trainer.train_step(left / 60))
-        if leads and trainer.step % 50 == 0:
-            log.info("step %d loss %.4f", trainer.step, sum(losses) / len(losses))
-            losses.clear()
-        if leads and time.monotonic() - saved > CHECKPOINT_SECONDS:
-            trainer.save(folder / CHECKPOINT)
-            saved = time.monotonic()
-        if leads and time.monotonic() - previewed > PREVIEW_SECONDS:
-            log.info("soft IoU: %s", save_preview(model, folder / f"layers-{trainer.step:06d}.png"))
-            previewed = time.monotonic()
-    parallel.stop()
-    if leads:
-        trainer.save(folder / CHECKPOINT)
+
+    def report() -> None:
         log.info("soft IoU: %s", save_preview(model, folder / f"layers-{trainer.step:06d}.png"))
+
+    losses = (trainer.train_step(left.minutes) for left in time_left(options.until))
+    run(trainer, losses, folder / CHECKPOINT, report)
 
 
 if __name__ == "__main__":

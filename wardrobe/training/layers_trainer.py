@@ -8,7 +8,6 @@ taken, and the first ones matter most.
 import copy
 import math
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,10 +17,11 @@ from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2Tokenizer
 
 from engine.modules.qwen_image_transformer import Transformer
 from wardrobe.training import layers_text, parallel
+from wardrobe.training.checkpoints import Parts, Resumable
 from wardrobe.training.layers_cache import SheetLatents
 from wardrobe.training.layers_models import build_text_encoder, build_transformer
 from wardrobe.training.layers_positions import Rotations, rotations
-from wardrobe.training.runtime import Checkpoint, load_checkpoint, pick_device, save_checkpoint, step_rng
+from wardrobe.training.runtime import follow, pick_device, step_rng
 from wardrobe.world.sheets import FINEST
 
 CHECKPOINT = "layers.pt"
@@ -74,7 +74,7 @@ class LayersNet(nn.Module):
         return velocity
 
 
-class LayersTrainer:
+class LayersTrainer(Resumable):
     """fp32 master weights, a low-precision copy that computes, and the EMA that will be exported."""
 
     def __init__(
@@ -89,7 +89,6 @@ class LayersTrainer:
         torch.manual_seed(plan.seed)
         self.plan = plan
         self.device = pick_device()
-        self.step = 0
         self.tokenizer = tokenizer
         self.text_encoder = build_text_encoder(self.tokenizer)
         self.master = LayersNet(self.text_encoder).to(self.device)
@@ -152,29 +151,14 @@ class LayersTrainer:
         position = (torch.arange(size) + torch.rand(size, generator=noise)) / size
         return position**self.plan.noise_bias
 
-    def save(self, path: Path) -> None:
-        """Write everything that `restore` needs."""
-        modules = {"net": self.master.state_dict(), "ema": self.ema.state_dict()}
-        states: dict[str, object] = {
-            str(number): optimizer.state_dict() for number, optimizer in enumerate(self._optimizers)
-        }
-        save_checkpoint(path, Checkpoint(self.step, modules, states))
-
-    def restore(self, path: Path) -> bool:
-        """Go on from a checkpoint; False where there is none."""
-        checkpoint = load_checkpoint(path)
-        if checkpoint is None:
-            return False
-        self.master.load_state_dict(checkpoint.modules["net"])
-        self.ema.load_state_dict(checkpoint.modules["ema"])
-        self._copy_to_compute()
-        for number, optimizer in enumerate(self._optimizers):
-            optimizer.load_state_dict(checkpoint.optimizer[str(number)])  # type: ignore[arg-type]
-        self.step = checkpoint.step
-        return True
+    def parts(self) -> Parts:
+        """What a run needs to go on."""
+        muon, adamw = self._optimizers
+        return Parts({"net": self.master, "ema": self.ema}, {"muon": muon, "adamw": adamw})
 
     @torch.no_grad()
-    def _copy_to_compute(self) -> None:
+    def restored(self) -> None:
+        """The copy that computes follows."""
         torch._foreach_copy_(list(self._compute.parameters()), list(self.master.parameters()))
 
     @torch.no_grad()
@@ -193,9 +177,8 @@ class LayersTrainer:
             for group in optimizer.param_groups:
                 group["lr"] = full * rate
             optimizer.step()
-        self._copy_to_compute()
-        decay = min(plan.ema_decay, (1 + self.step) / (10 + self.step))
-        torch._foreach_lerp_(list(self.ema.parameters()), masters, 1 - decay)
+        self.restored()
+        follow(self.ema, self.master, self.step, plan.ema_decay)
         self.step += 1
 
 

@@ -6,9 +6,7 @@ matter, and for alpha itself.
 
 import argparse
 import logging
-import time
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -16,17 +14,11 @@ import torch
 from PIL import Image
 
 from wardrobe.training import corpus, layers_corpus, parallel
-from wardrobe.training.clock import falling_rate, minutes_until
+from wardrobe.training.checkpoints import Parts, Resumable, load_checkpoint
+from wardrobe.training.clock import falling_rate, time_left
 from wardrobe.training.layers_models import FlatVae, build_vae
-from wardrobe.training.runtime import (
-    CHECKPOINT_SECONDS,
-    Checkpoint,
-    load_checkpoint,
-    pick_device,
-    runtime_folder,
-    save_checkpoint,
-    step_rng,
-)
+from wardrobe.training.loop import run
+from wardrobe.training.runtime import pick_device, runtime_folder, step_rng
 from wardrobe.training.vae import reconstruction_loss
 from wardrobe.world.canvas import SIZE, Pixels
 from wardrobe.world.sheets import FINEST, chequered, flatten
@@ -95,7 +87,7 @@ def sheet_loss(output: torch.Tensor, target: torch.Tensor, alpha_weight: float) 
     return colours + alpha_weight * reconstruction_loss(alpha, wanted)
 
 
-class LayersVaeTrainer:
+class LayersVaeTrainer(Resumable):
     """One model, one optimizer, one step at a time."""
 
     def __init__(self, plan: LayersVaeTraining, source: Pixels) -> None:
@@ -106,7 +98,6 @@ class LayersVaeTrainer:
         self.optimizer = torch.optim.AdamW(
             self.vae.parameters(), lr=plan.learning_rate, betas=(0.9, 0.99), weight_decay=1e-4, fused=True
         )
-        self.step = 0
         self._source = source
 
     def train_step(self, minutes_left: float, share_left: float) -> float:
@@ -134,17 +125,9 @@ class LayersVaeTrainer:
         self.step += 1
         return float(loss.detach())
 
-    def save(self, path: Path) -> None:
-        """Write everything that `restore` needs."""
-        save_checkpoint(path, Checkpoint(self.step, {"vae": self.vae.state_dict()}, self.optimizer.state_dict()))
-
-    def restore(self, path: Path) -> None:
-        """Go on from a checkpoint, if there is one."""
-        checkpoint = load_checkpoint(path)
-        if checkpoint is not None:
-            self.vae.load_state_dict(checkpoint.modules["vae"])
-            self.optimizer.load_state_dict(checkpoint.optimizer)
-            self.step = checkpoint.step
+    def parts(self) -> Parts:
+        """What a run needs to go on."""
+        return Parts({"vae": self.vae}, {"vae": self.optimizer})
 
 
 @torch.no_grad()
@@ -177,32 +160,18 @@ def main() -> None:
     parser.add_argument("--until", required=True, help="HH:MM of this machine's clock")
     options = parser.parse_args()
     parallel.start()
-    began, minutes = time.monotonic(), minutes_until(options.until, datetime.now())
     folder = runtime_folder(options.runtime)
     source = corpus.load(folder, layers_corpus.FILE)
     trainer = LayersVaeTrainer(LayersVaeTraining(), source)
     trainer.restore(folder / CHECKPOINT)
-    leads = parallel.rank() == 0
     preview = np.concatenate([source[0], source[1], *(flatten(np.asarray(source[row]))[None] for row in (2, 3))])
-    saved, losses = time.monotonic(), []
-    while (left := parallel.agreed(minutes - (time.monotonic() - began) / 60)) > 0:
-        losses.append(trainer.train_step(left, left / minutes))
-        if leads and trainer.step % 50 == 0:
-            log.info("step %d loss %.4f", trainer.step, sum(losses) / len(losses))
-            losses.clear()
-        if leads and time.monotonic() - saved > CHECKPOINT_SECONDS:
-            trainer.save(folder / CHECKPOINT)
-            _report(trainer.vae, preview, folder)
-            saved = time.monotonic()
-    parallel.stop()
-    if leads:
-        trainer.save(folder / CHECKPOINT)
-        _report(trainer.vae, preview, folder)
 
+    def report() -> None:
+        alpha, colours = save_preview(trainer.vae, preview, folder / "layers_vae.png")
+        log.info("error of alpha %.2f, of visible colours %.2f", alpha, colours)
 
-def _report(vae: FlatVae, preview: Pixels, folder: Path) -> None:
-    alpha, colours = save_preview(vae, preview, folder / "layers_vae.png")
-    log.info("error of alpha %.2f, of visible colours %.2f", alpha, colours)
+    losses = (trainer.train_step(left.minutes, left.share) for left in time_left(options.until))
+    run(trainer, losses, folder / CHECKPOINT, report)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 import argparse
 import logging
 import math
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,22 +11,14 @@ import torch
 from torch.nn import functional
 
 from wardrobe.training import parser_corpus
+from wardrobe.training.checkpoints import Parts, Resumable
+from wardrobe.training.loop import run
 from wardrobe.training.parser_corpus import ParserCorpus
 from wardrobe.training.parser_net import ParserNet
 from wardrobe.training.parser_samples import draw_sample, heatmaps, place, spoil
-from wardrobe.training.runtime import (
-    CHECKPOINT_SECONDS,
-    Checkpoint,
-    load_checkpoint,
-    pick_device,
-    runtime_folder,
-    save_checkpoint,
-    step_rng,
-)
+from wardrobe.training.runtime import pick_device, runtime_folder, step_rng
 from wardrobe.training.vae import to_tensor
 from wardrobe.world.canvas import SIZE
-
-log = logging.getLogger(__name__)
 
 CHECKPOINT = "parser.pt"
 SIZES = (64, 96, 128, 192, 256)
@@ -94,12 +85,12 @@ def sample_batch(corpus: ParserCorpus, plan: ParserTraining, rng: np.random.Gene
     )
 
 
-class ParserTrainer:
+class ParserTrainer(Resumable):
     """One network, one optimizer, one step at a time."""
 
     def __init__(self, plan: ParserTraining, corpus: ParserCorpus) -> None:
         torch.manual_seed(plan.seed)
-        self.plan, self.step = plan, 0
+        self.plan = plan
         self.device = pick_device()
         net = ParserNet().to(self.device)
         self.net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -129,17 +120,9 @@ class ParserTrainer:
         self.step += 1
         return float(loss.detach())
 
-    def save(self, path: Path) -> None:
-        """Write everything that `restore` needs."""
-        save_checkpoint(path, Checkpoint(self.step, {"net": self.net.state_dict()}, self.optimizer.state_dict()))
-
-    def restore(self, path: Path) -> None:
-        """Go on from a checkpoint, if there is one."""
-        checkpoint = load_checkpoint(path)
-        if checkpoint is not None:
-            self.net.load_state_dict(checkpoint.modules["net"])
-            self.optimizer.load_state_dict(checkpoint.optimizer)
-            self.step = checkpoint.step
+    def parts(self) -> Parts:
+        """What a run needs to go on."""
+        return Parts({"net": self.net}, {"net": self.optimizer})
 
 
 def main() -> None:
@@ -152,16 +135,7 @@ def main() -> None:
     folder = runtime_folder(options.runtime)
     trainer = ParserTrainer(ParserTraining(steps=options.steps), parser_corpus.load(folder))
     trainer.restore(folder / CHECKPOINT)
-    saved, losses = time.monotonic(), list[float]()
-    while trainer.step < trainer.plan.steps:
-        losses.append(trainer.train_step())
-        if trainer.step % 50 == 0:
-            log.info("step %d loss %.4f", trainer.step, sum(losses) / len(losses))
-            losses.clear()
-        if time.monotonic() - saved > CHECKPOINT_SECONDS:
-            trainer.save(folder / CHECKPOINT)
-            saved = time.monotonic()
-    trainer.save(folder / CHECKPOINT)
+    run(trainer, (trainer.train_step() for _ in range(trainer.step, trainer.plan.steps)), folder / CHECKPOINT)
 
 
 if __name__ == "__main__":

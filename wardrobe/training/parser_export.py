@@ -18,9 +18,10 @@ from families.tryon.parts import BodyPart
 from families.vision.joints import Joint
 from families.vision.manifest import MANIFEST_FILE, Heatmaps, PartScores, Shown, VisionManifest, VisionTask
 from families.vision.size import VisionSize
+from wardrobe.training.checkpoints import load_checkpoint
 from wardrobe.training.parser import CHECKPOINT
 from wardrobe.training.parser_net import MULTIPLE, ParserNet
-from wardrobe.training.runtime import load_checkpoint, runtime_folder
+from wardrobe.training.runtime import runtime_folder
 from wardrobe.world.keypoints import KEYPOINTS
 from wardrobe.world.render import PARTS
 

@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import time
 from pathlib import Path
 
 import torch
@@ -16,13 +15,11 @@ from wardrobe.training import corpus, parallel, text, vae
 from wardrobe.training import latents as latent_cache
 from wardrobe.training import tokenizer as bpe
 from wardrobe.training.diffusion import CHECKPOINT, DiffusionTrainer, DiffusionTraining
+from wardrobe.training.loop import run
 from wardrobe.training.models import build_scheduler, build_unet
 from wardrobe.training.preview import Denoiser, sample
-from wardrobe.training.runtime import CHECKPOINT_SECONDS, runtime_folder
+from wardrobe.training.runtime import runtime_folder
 
-log = logging.getLogger(__name__)
-
-PREVIEW_SECONDS = 540.0
 PREVIEW_CAPTIONS = 16
 
 
@@ -43,7 +40,6 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=DiffusionTraining().batch)
     options = parser.parse_args()
     parallel.start()
-    leads = parallel.rank() == 0
     folder = runtime_folder(options.runtime)
     plan = DiffusionTraining(steps=options.steps, batch=options.batch)
     torch.manual_seed(plan.seed)
@@ -54,23 +50,11 @@ def main() -> None:
     scenes = corpus.training_scenes(len(latents))
     trainer = DiffusionTrainer(plan, build_unet(), text_encoder, tokenizer=tokenizer, latents=latents, scenes=scenes)
     trainer.restore(folder / CHECKPOINT)
-    saved = previewed = time.monotonic()
-    losses: list[float] = []
-    while trainer.step < plan.steps:
-        losses.append(trainer.train_step())
-        if leads and trainer.step % 50 == 0:
-            log.info("step %d loss %.4f", trainer.step, sum(losses) / len(losses))
-            losses.clear()
-        if leads and time.monotonic() - saved > CHECKPOINT_SECONDS:
-            trainer.save(folder / CHECKPOINT)
-            saved = time.monotonic()
-        if leads and time.monotonic() - previewed > PREVIEW_SECONDS:
-            save_preview(trainer, tokenizer, autoencoder, folder / "diffusion.png")
-            previewed = time.monotonic()
-    parallel.stop()
-    if leads:
-        trainer.save(folder / CHECKPOINT)
+
+    def report() -> None:
         save_preview(trainer, tokenizer, autoencoder, folder / "diffusion.png")
+
+    run(trainer, (trainer.train_step() for _ in range(trainer.step, plan.steps)), folder / CHECKPOINT, report)
 
 
 if __name__ == "__main__":

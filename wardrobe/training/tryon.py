@@ -2,8 +2,6 @@
 
 import argparse
 import logging
-import time
-from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
@@ -13,8 +11,9 @@ from PIL import Image
 
 from families.tryon.agnostic import agnostic_mask
 from wardrobe.training import parallel
-from wardrobe.training.clock import minutes_until
-from wardrobe.training.runtime import CHECKPOINT_SECONDS, runtime_folder
+from wardrobe.training.clock import time_left
+from wardrobe.training.loop import run
+from wardrobe.training.runtime import runtime_folder
 from wardrobe.training.tryon_cache import FOLDER, category_of, load_shards, masked_picture
 from wardrobe.training.tryon_model import WARDROBE, build_tryon_unet, start_from
 from wardrobe.training.tryon_sample import Sampling, TryOnModel, TryOnRequest, try_on
@@ -25,7 +24,6 @@ from wardrobe.world.render import flat_lay, render
 
 log = logging.getLogger(__name__)
 
-PREVIEW_SECONDS = 600.0
 PREVIEW_ROWS = 12
 PREVIEW_SEED = 77
 FAST = Sampling()
@@ -63,7 +61,6 @@ def main() -> None:
     parser.add_argument("--decay-minutes", type=float, default=TryOnTraining().decay_minutes)
     options = parser.parse_args()
     parallel.start()
-    began, minutes = time.monotonic(), minutes_until(options.until, datetime.now())
     folder = runtime_folder(options.runtime)
     plan = TryOnTraining(batch=options.batch, learning_rate=options.rate, decay_minutes=options.decay_minutes)
     torch.manual_seed(plan.seed)
@@ -71,25 +68,13 @@ def main() -> None:
     log.info("%d numbers taken over", start_from(unet, options.levels_from))
     trainer = TryOnTrainer(plan, unet, load_shards(folder / FOLDER), np.load(folder / FOLDER / "garments.npy"))
     trainer.restore(folder / CHECKPOINT)
-    leads = parallel.rank() == 0
     vae = trained_vae(folder).to(trainer.device)
-    saved = previewed = time.monotonic()
-    losses: list[float] = []
-    while (left := parallel.agreed(minutes - (time.monotonic() - began) / 60)) > 0:
-        losses.append(trainer.train_step(left))
-        if leads and trainer.step % 50 == 0:
-            log.info("step %d loss %.4f", trainer.step, sum(losses) / len(losses))
-            losses.clear()
-        if leads and time.monotonic() - saved > CHECKPOINT_SECONDS:
-            trainer.save(folder / CHECKPOINT)
-            saved = time.monotonic()
-        if leads and time.monotonic() - previewed > PREVIEW_SECONDS:
-            save_preview(TryOnModel(trainer.ema, vae), folder / f"tryon-{trainer.step:06d}.png")
-            previewed = time.monotonic()
-    parallel.stop()
-    if leads:
-        trainer.save(folder / CHECKPOINT)
+
+    def report() -> None:
         save_preview(TryOnModel(trainer.ema, vae), folder / f"tryon-{trainer.step:06d}.png")
+
+    losses = (trainer.train_step(left.minutes) for left in time_left(options.until))
+    run(trainer, losses, folder / CHECKPOINT, report)
 
 
 if __name__ == "__main__":

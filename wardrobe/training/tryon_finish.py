@@ -12,10 +12,8 @@ sure of their place, likeness alone asks for a blur. The encoder stays: latents 
 import argparse
 import copy
 import logging
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
@@ -27,16 +25,10 @@ from torch import nn
 from torch.nn import functional
 
 from wardrobe.training import parallel
-from wardrobe.training.clock import falling_rate, minutes_until
-from wardrobe.training.runtime import (
-    CHECKPOINT_SECONDS,
-    Checkpoint,
-    load_checkpoint,
-    pick_device,
-    runtime_folder,
-    save_checkpoint,
-    step_rng,
-)
+from wardrobe.training.checkpoints import Parts, Resumable, load_checkpoint
+from wardrobe.training.clock import falling_rate, time_left
+from wardrobe.training.loop import run
+from wardrobe.training.runtime import follow, pick_device, runtime_folder, step_rng
 from wardrobe.training.tryon import save_preview
 from wardrobe.training.tryon_cache import FOLDER, Half, PairLatents, all_garments, load_shards
 from wardrobe.training.tryon_model import LATENT_CHANNELS, build_tryon_scheduler, build_tryon_unet, given_planes
@@ -114,7 +106,7 @@ class _Models(nn.Module):
         self.unet, self.decoder, self.post_quant_conv = unet, vae.decoder, vae.post_quant_conv
 
 
-class TryOnFinisher:
+class TryOnFinisher(Resumable):
     """fp32 weights trained under autocast, and their EMA."""
 
     def __init__(
@@ -122,7 +114,6 @@ class TryOnFinisher:
     ) -> None:
         self.plan = plan
         self.device = pick_device()
-        self.step = 0
         self.scaling = float(vae.config.scaling_factor)
         self.vae = vae.to(self.device)
         self.models = _Models(unet, vae).to(self.device)
@@ -165,7 +156,7 @@ class TryOnFinisher:
         parallel.average_gradients(self.models.parameters())
         nn.utils.clip_grad_norm_(self.models.parameters(), 1.0)
         self.optimizer.step()
-        self._average()
+        follow(self.ema, self.models, self.step, plan.ema_decay)
         self.step += 1
         return float(loss.detach())
 
@@ -209,24 +200,9 @@ class TryOnFinisher:
         signal, sigma = self._alphas[level].sqrt(), (1 - self._alphas[level]).sqrt()
         return signal * latents - sigma * velocity, sigma * latents + signal * velocity
 
-    @torch.no_grad()
-    def _average(self) -> None:
-        decay = min(self.plan.ema_decay, (1 + self.step) / (10 + self.step))
-        torch._foreach_lerp_(list(self.ema.parameters()), list(self.models.parameters()), 1 - decay)
-
-    def save(self, path: Path) -> None:
-        """Write everything that `restore` needs."""
-        modules = {"models": self.models.state_dict(), "ema": self.ema.state_dict()}
-        save_checkpoint(path, Checkpoint(self.step, modules, self.optimizer.state_dict()))
-
-    def restore(self, path: Path) -> None:
-        """Go on from a checkpoint, if there is one."""
-        checkpoint = load_checkpoint(path)
-        if checkpoint is not None:
-            self.models.load_state_dict(checkpoint.modules["models"])
-            self.ema.load_state_dict(checkpoint.modules["ema"])
-            self.optimizer.load_state_dict(checkpoint.optimizer)
-            self.step = checkpoint.step
+    def parts(self) -> Parts:
+        """What a run needs to go on."""
+        return Parts({"models": self.models, "ema": self.ema}, {"models": self.optimizer})
 
 
 def finished(folder: Path) -> TryOnModel:
@@ -247,25 +223,16 @@ def main() -> None:
     parser.add_argument("--until", required=True, help="HH:MM of this machine's clock")
     options = parser.parse_args()
     parallel.start()
-    began, minutes = time.monotonic(), minutes_until(options.until, datetime.now())
     folder = runtime_folder(options.runtime)
     pairs, garments = load_shards(folder / FOLDER), np.load(folder / FOLDER / "garments.npy")
     finisher = TryOnFinisher(TryOnFinish(), averaged_unet(folder), trained_vae(folder), pairs, garments)
     finisher.restore(folder / CHECKPOINT)
-    leads = parallel.rank() == 0
-    saved, losses = time.monotonic(), []
-    while (left := parallel.agreed(minutes - (time.monotonic() - began) / 60)) > 0:
-        losses.append(finisher.train_step(left / minutes))
-        if leads and finisher.step % 50 == 0:
-            log.info("step %d loss %.4f", finisher.step, sum(losses) / len(losses))
-            losses.clear()
-        if leads and time.monotonic() - saved > CHECKPOINT_SECONDS:
-            finisher.save(folder / CHECKPOINT)
-            saved = time.monotonic()
-    parallel.stop()
-    if leads:
-        finisher.save(folder / CHECKPOINT)
+
+    def report() -> None:
         save_preview(finished(folder), folder / f"tryon-finish-{finisher.step:06d}.png")
+
+    losses = (finisher.train_step(left.share) for left in time_left(options.until))
+    run(finisher, losses, folder / CHECKPOINT, report)
 
 
 if __name__ == "__main__":

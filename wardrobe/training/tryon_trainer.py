@@ -15,7 +15,8 @@ from diffusers import UNet2DConditionModel
 from torch import nn
 
 from wardrobe.training import parallel
-from wardrobe.training.runtime import Checkpoint, load_checkpoint, pick_device, save_checkpoint, step_rng
+from wardrobe.training.checkpoints import Parts, Resumable, load_checkpoint
+from wardrobe.training.runtime import follow, pick_device, step_rng
 from wardrobe.training.tryon_cache import Half, PairLatents
 from wardrobe.training.tryon_model import build_tryon_scheduler, build_tryon_unet, given_planes
 
@@ -58,13 +59,12 @@ def rate(step: int, minutes_left: float, plan: TryOnTraining) -> float:
     return warm * (0.01 + 0.99 * 0.5 * (1 - math.cos(math.pi * left)))
 
 
-class TryOnTrainer:
+class TryOnTrainer(Resumable):
     """fp32 master weights, a low-precision copy that computes, and the EMA that will be exported."""
 
     def __init__(self, plan: TryOnTraining, unet: UNet2DConditionModel, pairs: PairLatents, garments: Half) -> None:
         self.plan = plan
         self.device = pick_device()
-        self.step = 0
         self.master = unet.to(self.device)
         self.ema = copy.deepcopy(self.master).requires_grad_(False)
         self._compute = copy.deepcopy(self.master).to(dtype=plan.compute_dtype, memory_format=torch.channels_last)
@@ -122,34 +122,21 @@ class TryOnTrainer:
         self._update(rate(self.step, minutes_left, self.plan))
         return float(loss.detach())
 
-    def save(self, path: Path) -> None:
-        """Write everything that `restore` needs."""
-        modules = {"unet": self.master.state_dict(), "unet_ema": self.ema.state_dict()}
-        states: dict[str, object] = {str(number): each.state_dict() for number, each in enumerate(self._optimizers)}
-        save_checkpoint(path, Checkpoint(self.step, modules, states))
+    def parts(self) -> Parts:
+        """What a run needs to go on."""
+        muon, adamw = self._optimizers
+        return Parts({"unet": self.master, "unet_ema": self.ema}, {"muon": muon, "adamw": adamw})
 
-    def restore(self, path: Path) -> bool:
-        """Go on from a checkpoint; False where there is none."""
-        checkpoint = load_checkpoint(path)
-        if checkpoint is None:
-            return False
-        self.master.load_state_dict(checkpoint.modules["unet"])
-        self.ema.load_state_dict(checkpoint.modules["unet_ema"])
-        self._copy_to_compute()
-        for number, optimizer in enumerate(self._optimizers):
-            optimizer.load_state_dict(checkpoint.optimizer[str(number)])  # type: ignore[arg-type]
-        self.step = checkpoint.step
-        return True
+    @torch.no_grad()
+    def restored(self) -> None:
+        """The copy that computes follows."""
+        torch._foreach_copy_(list(self._compute.parameters()), list(self.master.parameters()))
 
     def _timesteps(self, noise: torch.Generator, size: int) -> torch.Tensor:
         """One timestep from each of `size` slices, narrower where there is much noise; int64 [size]."""
         count = len(self._alphas)
         position = (torch.arange(size) + torch.rand(size, generator=noise)) / size
         return (position**self.plan.noise_bias * count).long().clamp(max=count - 1)
-
-    @torch.no_grad()
-    def _copy_to_compute(self) -> None:
-        torch._foreach_copy_(list(self._compute.parameters()), list(self.master.parameters()))
 
     @torch.no_grad()
     def _update(self, share: float) -> None:
@@ -165,9 +152,8 @@ class TryOnTrainer:
             for group in optimizer.param_groups:
                 group["lr"] = full * share
             optimizer.step()
-        self._copy_to_compute()
-        decay = min(self.plan.ema_decay, (1 + self.step) / (10 + self.step))
-        torch._foreach_lerp_(list(self.ema.parameters()), masters, 1 - decay)
+        self.restored()
+        follow(self.ema, self.master, self.step, self.plan.ema_decay)
         self.step += 1
 
 

@@ -6,9 +6,7 @@ answer. So the loss is structural similarity and error, without a critic.
 
 import argparse
 import logging
-import time
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -17,16 +15,10 @@ from diffusers import AutoencoderKL
 from torch.nn import functional
 
 from wardrobe.training import corpus, parallel
-from wardrobe.training.clock import falling_rate, minutes_until
-from wardrobe.training.runtime import (
-    CHECKPOINT_SECONDS,
-    Checkpoint,
-    load_checkpoint,
-    pick_device,
-    runtime_folder,
-    save_checkpoint,
-    step_rng,
-)
+from wardrobe.training.checkpoints import Parts, Resumable
+from wardrobe.training.clock import falling_rate, time_left
+from wardrobe.training.loop import run
+from wardrobe.training.runtime import follow, pick_device, runtime_folder, step_rng
 from wardrobe.training.tryon_model import build_tryon_vae
 from wardrobe.training.vae import save_preview, to_tensor, whiten
 from wardrobe.world.canvas import SIZE, Pixels
@@ -78,7 +70,7 @@ def sample_crops(people: Pixels, extras: Pixels, plan: TryOnVaeTraining, rng: np
     return to_tensor(pixels)
 
 
-class TryOnVaeTrainer:
+class TryOnVaeTrainer(Resumable):
     """fp32 weights trained under autocast, and their EMA."""
 
     def __init__(self, plan: TryOnVaeTraining, people: Pixels, extras: Pixels) -> None:
@@ -91,7 +83,6 @@ class TryOnVaeTrainer:
         self.optimizer = torch.optim.AdamW(
             self.vae.parameters(), lr=plan.learning_rate, betas=(0.9, 0.99), weight_decay=1e-4, fused=True
         )
-        self.step = 0
         self._people, self._extras = people, extras
 
     def train_step(self, share_left: float) -> float:
@@ -113,28 +104,13 @@ class TryOnVaeTrainer:
         parallel.average_gradients(self.vae.parameters())
         torch.nn.utils.clip_grad_norm_(self.vae.parameters(), 1.0)
         self.optimizer.step()
-        self._follow()
+        follow(self.ema, self.vae, self.step, plan.ema_decay)
         self.step += 1
         return float(loss.detach())
 
-    @torch.no_grad()
-    def _follow(self) -> None:
-        decay = min(self.plan.ema_decay, (1 + self.step) / (10 + self.step))
-        torch._foreach_lerp_(list(self.ema.parameters()), list(self.vae.parameters()), 1 - decay)
-
-    def save(self, path: Path) -> None:
-        """Write everything that `restore` needs."""
-        modules = {"vae": self.vae.state_dict(), "ema": self.ema.state_dict()}
-        save_checkpoint(path, Checkpoint(self.step, modules, self.optimizer.state_dict()))
-
-    def restore(self, path: Path) -> None:
-        """Go on from a checkpoint, if there is one."""
-        checkpoint = load_checkpoint(path)
-        if checkpoint is not None:
-            self.vae.load_state_dict(checkpoint.modules["vae"])
-            self.ema.load_state_dict(checkpoint.modules["ema"])
-            self.optimizer.load_state_dict(checkpoint.optimizer)
-            self.step = checkpoint.step
+    def parts(self) -> Parts:
+        """What a run needs to go on."""
+        return Parts({"vae": self.vae, "ema": self.ema}, {"vae": self.optimizer})
 
 
 def unlikeness(pictures: torch.Tensor, truths: torch.Tensor, share: float) -> torch.Tensor:
@@ -158,27 +134,18 @@ def main() -> None:
     parser.add_argument("--until", required=True, help="HH:MM of this machine's clock")
     options = parser.parse_args()
     parallel.start()
-    began, minutes = time.monotonic(), minutes_until(options.until, datetime.now())
     folder = runtime_folder(options.runtime)
     people, extras = corpus.load(folder, corpus.PEOPLE_FILE), corpus.load(folder, corpus.EXTRAS_FILE)
     trainer = TryOnVaeTrainer(TryOnVaeTraining(), people, extras)
     trainer.restore(folder / CHECKPOINT)
-    leads = parallel.rank() == 0
     preview = torch.cat([to_tensor(people[:8].copy()), to_tensor(extras[:3].copy())]).to(trainer.device)
-    saved, losses = time.monotonic(), []
-    while (left := parallel.agreed(minutes - (time.monotonic() - began) / 60)) > 0:
-        losses.append(trainer.train_step(left / minutes))
-        if leads and trainer.step % 50 == 0:
-            log.info("step %d loss %.4f", trainer.step, sum(losses) / len(losses))
-            losses.clear()
-        if leads and time.monotonic() - saved > CHECKPOINT_SECONDS:
-            trainer.save(folder / CHECKPOINT)
-            log.info("preview error %.2f", save_preview(trainer.ema, preview, folder / "tryon_vae.png"))
-            saved = time.monotonic()
-    parallel.stop()
-    if not leads:
+
+    def report() -> None:
+        log.info("preview error %.2f", save_preview(trainer.ema, preview, folder / "tryon_vae.png"))
+
+    losses = (trainer.train_step(left.share) for left in time_left(options.until))
+    if not run(trainer, losses, folder / CHECKPOINT, report):
         return
-    trainer.save(folder / CHECKPOINT)
     vae = trainer.ema.eval()
     whiten(vae, to_tensor(people[:256].copy()).to(trainer.device))
     log.info("final preview error %.2f", save_preview(vae, preview, folder / "tryon_vae.png"))

@@ -6,7 +6,6 @@ and a KL term just large enough to keep latents bounded.
 
 import argparse
 import logging
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,16 +16,10 @@ from PIL import Image
 from torch.nn import functional
 
 from wardrobe.training import corpus, parallel
+from wardrobe.training.checkpoints import Parts, Resumable
+from wardrobe.training.loop import run
 from wardrobe.training.models import LATENT_STD, build_vae
-from wardrobe.training.runtime import (
-    CHECKPOINT_SECONDS,
-    Checkpoint,
-    load_checkpoint,
-    pick_device,
-    runtime_folder,
-    save_checkpoint,
-    step_rng,
-)
+from wardrobe.training.runtime import pick_device, runtime_folder, step_rng
 from wardrobe.world.canvas import SIZE, Pixels
 
 log = logging.getLogger(__name__)
@@ -98,7 +91,7 @@ def reconstruction_loss(output: torch.Tensor, target: torch.Tensor) -> torch.Ten
     return loss
 
 
-class VaeTrainer:
+class VaeTrainer(Resumable):
     """One model, one optimizer, one step at a time."""
 
     def __init__(self, plan: VaeTraining, sources: list[Pixels], vae: AutoencoderKL | None = None) -> None:
@@ -109,7 +102,6 @@ class VaeTrainer:
         self.optimizer = torch.optim.AdamW(
             self.vae.parameters(), lr=plan.learning_rate, betas=(0.9, 0.99), weight_decay=1e-4, fused=True
         )
-        self.step = 0
         self._sources = sources
 
     def train_step(self) -> float:
@@ -136,17 +128,9 @@ class VaeTrainer:
         self.step += 1
         return float(loss.detach())
 
-    def save(self, path: Path) -> None:
-        """Write everything that `restore` needs."""
-        save_checkpoint(path, Checkpoint(self.step, {"vae": self.vae.state_dict()}, self.optimizer.state_dict()))
-
-    def restore(self, path: Path) -> None:
-        """Go on from a checkpoint, if there is one."""
-        checkpoint = load_checkpoint(path)
-        if checkpoint is not None:
-            self.vae.load_state_dict(checkpoint.modules["vae"])
-            self.optimizer.load_state_dict(checkpoint.optimizer)
-            self.step = checkpoint.step
+    def parts(self) -> Parts:
+        """What a run needs to go on."""
+        return Parts({"vae": self.vae}, {"vae": self.optimizer})
 
 
 @torch.no_grad()
@@ -198,23 +182,14 @@ def main() -> None:
     sources = [corpus.load(folder, corpus.PEOPLE_FILE), corpus.load(folder, corpus.EXTRAS_FILE)]
     trainer = VaeTrainer(plan, sources)
     trainer.restore(folder / CHECKPOINT)
-    leads = parallel.rank() == 0
     preview = torch.cat([to_tensor(sources[0][:8].copy()), to_tensor(sources[1][:3].copy())]).to(trainer.device)
-    saved = time.monotonic()
-    losses: list[float] = []
-    while trainer.step < plan.steps:
-        losses.append(trainer.train_step())
-        if leads and trainer.step % 50 == 0:
-            log.info("step %d loss %.4f", trainer.step, sum(losses) / len(losses))
-            losses.clear()
-        if leads and time.monotonic() - saved > CHECKPOINT_SECONDS:
-            trainer.save(folder / CHECKPOINT)
-            log.info("preview error %.2f", save_preview(trainer.vae, preview, folder / "vae.png"))
-            saved = time.monotonic()
-    parallel.stop()
-    if not leads:
+
+    def report() -> None:
+        log.info("preview error %.2f", save_preview(trainer.vae, preview, folder / "vae.png"))
+
+    losses = (trainer.train_step() for _ in range(trainer.step, plan.steps))
+    if not run(trainer, losses, folder / CHECKPOINT, report):
         return
-    trainer.save(folder / CHECKPOINT)
     vae = trainer.vae.eval()
     whiten(vae, to_tensor(sources[0][:256].copy()).to(trainer.device))
     log.info("final preview error %.2f", save_preview(vae, preview, folder / "vae.png"))
