@@ -85,11 +85,11 @@ class TryOnFinish:
     texture: float = 3.0
     """Weight of the missing or added texture where a draft is gone over."""
     ways: tuple[Way, ...] = (
-        Way(0.25, (999,)),
-        Way(0.1, (999, 499)),
-        Way(0.05, (999, 749)),
-        Way(0.1, (999, 749, 499)),
-        Way(0.2, (999, 749, 499, 249)),
+        Way(0.25, (FIRST,)),
+        Way(0.1, (FIRST, 499)),
+        Way(0.05, (FIRST, 749)),
+        Way(0.1, (FIRST, 749, 499)),
+        Way(0.2, (FIRST, 749, 499, 249)),
         Way(0.3, (249,), from_draft=True),
     )
     checked: float = 4.0
