@@ -154,7 +154,8 @@ class TryOnScores:
 class Candidate:
     """A drawing that was judged, whether it is among the answer's pictures or not.
 
-    `refined`: it was gone over again from what the others have in common, with the best one's seed.
+    `refined`: what came of going over all of them again. Its seed is that of the one it came from; of the best one,
+    where it is the mean of several.
     """
 
     seed: int

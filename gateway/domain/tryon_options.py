@@ -4,12 +4,17 @@ from dataclasses import dataclass
 
 from gateway.domain.tryon import TryOnMode
 
+FEW_STEPS = 6
+"""The most that few steps are."""
+_FEWER = 4
+"""What a model recommends is so many times as much as few steps are."""
+
 
 @dataclass(frozen=True, slots=True)
 class ModeOptions:
     """What a mode means where a command is silent. None leaves it to the model; `model` None is the first by name.
 
-    `most_steps`: where `steps` leaves it to the model, at most so many.
+    `few_steps`: where `steps` leaves it to the model, a quarter of what it recommends, at most `FEW_STEPS`.
     """
 
     model: str | None
@@ -18,11 +23,12 @@ class ModeOptions:
     scheduler: str | None
     candidates: int
     refine: bool = False
-    most_steps: int | None = None
+    few_steps: bool = False
 
     def steps_of(self, recommended: int) -> int:
         """For a model that recommends so many."""
-        return self.steps or min(recommended, self.most_steps or recommended)
+        few = min(FEW_STEPS, max(1, recommended // _FEWER))
+        return self.steps or (few if self.few_steps else recommended)
 
 
 @dataclass(frozen=True, slots=True)

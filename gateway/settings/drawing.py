@@ -3,11 +3,8 @@
 from pydantic import Field
 
 from families.schedulers import SchedulerName
-from gateway.domain.tryon_options import ModeOptions, TryOnOptions
+from gateway.domain.tryon_options import FEW_STEPS, ModeOptions, TryOnOptions
 from gateway.settings.section import Section
-
-_FEW_STEPS = 6
-"""Of a fast try-on, where the model recommends more."""
 
 
 class GenerationSettings(Section):
@@ -45,7 +42,8 @@ class TryOnSettings(Section):
         default=None,
         ge=1,
         le=150,
-        description=f"Of requests that do not say; default: as many as the model recommends, at most {_FEW_STEPS}.",
+        description="Of requests that do not say; default: a quarter of what the model recommends, "
+        f"at most {FEW_STEPS}.",
     )
     fast_guidance_scale: float | None = Field(default=None, ge=0, le=20, allow_inf_nan=False)
     premium_model: str | None = Field(default=None, description="Default: the first model by name that does try-on.")
@@ -57,7 +55,7 @@ class TryOnSettings(Section):
         default=4, ge=1, le=16, description="Drawings of a request, of which the best are answered."
     )
     premium_refine: bool = Field(
-        default=True, description="Draw one more from what the others have in common, and let it be judged with them."
+        default=True, description="Go over all of them again, and let what comes of it be judged with them."
     )
     parser: str = Field(default="wardrobe-parser", description="The model that tells people, garments and joints.")
     pose: str | None = Field(default=None, description="A model that tells joints; default: the parser's own.")
@@ -81,7 +79,7 @@ class TryOnSettings(Section):
                 self.fast_guidance_scale,
                 None,
                 candidates=1,
-                most_steps=_FEW_STEPS,
+                few_steps=True,
             ),
             premium=ModeOptions(
                 self.premium_model,

@@ -20,7 +20,7 @@ _EACH = (TryOnStage.PARSE, TryOnStage.CROP, TryOnStage.MASK, TryOnStage.GENERATE
 class Plan:
     """One try-on. `judged`: more is drawn than is answered, or the answer says how good it is.
 
-    `refine`: one more is drawn, from what the others have in common.
+    `refine`: all are gone over again, and what comes of it is one more.
     """
 
     manifest: ModelManifest

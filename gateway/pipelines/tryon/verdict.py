@@ -1,4 +1,4 @@
-"""Which of the drawings is best; and one more, gone over again from what they have in common."""
+"""Which of the drawings is best; and one more, of all of them gone over again."""
 
 import asyncio
 from collections.abc import Sequence
@@ -16,8 +16,12 @@ from gateway.pipelines.tryon.plan import Plan
 from gateway.pipelines.tryon.score import Drawn, Scene, judge
 
 REFINE_STRENGTH = 0.25
-"""Of the refine pass: enough to sharpen what the middle of several drawings blurs, too little to leave it; the embedded
-model has learned to go over drafts under as much noise (`wardrobe.training.tryon_finish`)."""
+"""Of the refine pass: enough to bring out what a drawing only hints at, too little to leave it; the embedded model has
+learned to go over drafts under as much noise (`wardrobe.training.tryon_finish`)."""
+
+CLEARLY_MORE = 0.02
+"""Of the score `pattern`: what one drawing must have more of it than the mean of all to be answered in its stead. Less
+is chance."""
 
 REFINED_AHEAD = 0.02
 """What a candidate's score must be higher by to stand before the refined drawing: among good drawings scores say less
@@ -68,28 +72,41 @@ class Verdict:
     async def _refined(self, prepared: Prepared, drawings: Sequence[Drawing]) -> list[Drawing]:
         """With one more; all judged anew.
 
-        It begins from the middle of all and takes the best one's noise. The answer lies halfway between that middle and
-        what was drawn from it: they err in different places, and each error loses half.
+        Each is gone over again with its own noise. The answer is the mean of all, before and after, for they err in
+        different places, unless one that was gone over shows clearly more of the garment's pattern than the mean does,
+        which blurs what they do not agree on.
         """
+        seeds = [drawing.seed for drawing in drawings]
+        redrawn = np.concatenate(await together(*(self._again(prepared, drawing) for drawing in drawings)))
+        mean = _mean([*(drawing.drawn.pixels for drawing in drawings), *redrawn])
+        seen = await self._seen(np.stack([mean, *redrawn]), prepared.asked.deterministic)
         best = min(drawings, key=_best_first)
-        middle = await asyncio.to_thread(_middle, [drawing.drawn.pixels for drawing in drawings])
-        asked = replace(prepared.asked, seeds=(best.seed,), previews=0, draft=Draft(middle, self._strength))
-        (again,) = await self._stages.drawer.draw(asked, None)
-        seen = await self._seen(_halfway(middle, again)[None], asked.deterministic)
         drawn = [*(drawing.drawn for drawing in drawings), *seen]
-        judged = await self._judged(prepared, drawn, [*(drawing.seed for drawing in drawings), best.seed])
-        return [*judged[:-1], replace(judged[-1], refined=True)]
+        judged = await self._judged(prepared, drawn, [*seeds, best.seed, *seeds])
+        count = len(drawings)
+        return [*judged[:count], replace(_clearest(judged[count], judged[count + 1 :]), refined=True)]
+
+    async def _again(self, prepared: Prepared, drawing: Drawing) -> Pixels:
+        draft = Draft(drawing.drawn.pixels, self._strength)
+        asked = replace(prepared.asked, seeds=(drawing.seed,), previews=0, draft=draft)
+        return await self._stages.drawer.draw(asked, None)
 
 
-def _middle(pictures: Sequence[Rgb]) -> Rgb:
-    """The median at each pixel: what one of them alone shows leaves no trace."""
-    middle: Rgb = np.median(np.stack(pictures), axis=0).astype(np.uint8)
-    return middle
+def _clearest(mean: Drawing, redrawn: Sequence[Drawing]) -> Drawing:
+    """The mean, or whichever shows clearly more of the pattern."""
+    best = max(redrawn, key=_pattern)
+    return best if _pattern(best) > _pattern(mean) + CLEARLY_MORE else mean
 
 
-def _halfway(one: Rgb, other: Rgb) -> Rgb:
+def _pattern(drawing: Drawing) -> float:
+    assert drawing.scores is not None
+    return drawing.scores.pattern
+
+
+def _mean(pictures: Sequence[Rgb]) -> Rgb:
     """The mean at each pixel, of halves the larger."""
-    mean: Rgb = ((one.astype(np.uint16) + other + 1) // 2).astype(np.uint8)
+    count = len(pictures)
+    mean: Rgb = ((2 * np.sum(pictures, axis=0, dtype=np.uint32) + count) // (2 * count)).astype(np.uint8)
     return mean
 
 

@@ -6,8 +6,8 @@ from gateway.domain.tryon import TryOnMode
 from gateway.settings import TryOnSettings
 
 
-@pytest.mark.parametrize(("recommended", "fast", "premium"), [(4, 4, 4), (6, 6, 6), (50, 6, 50)])
-def test_as_many_as_the_model_recommends_and_few_of_them_fast(recommended: int, fast: int, premium: int) -> None:
+@pytest.mark.parametrize(("recommended", "fast", "premium"), [(1, 1, 1), (4, 1, 4), (20, 5, 20), (50, 6, 50)])
+def test_as_many_as_the_model_recommends_and_a_quarter_of_them_fast(recommended: int, fast: int, premium: int) -> None:
     options = TryOnSettings().options
     assert options.of(TryOnMode.FAST).steps_of(recommended) == fast
     assert options.of(TryOnMode.PREMIUM).steps_of(recommended) == premium

@@ -11,11 +11,21 @@ from PIL import Image
 
 from families.tryon.agnostic import agnostic_mask
 from families.tryon.parts import Category
+from gateway.domain.backend import Pixels
 from gateway.domain.errors import ModelNotFound, RequestTimedOut
-from gateway.domain.tryon import GarmentPhoto, MaskPolarity, MergeStyle, TryOnMask, TryOnMode, TryOnScores, TryOnStage
+from gateway.domain.tryon import (
+    GarmentPhoto,
+    MaskPolarity,
+    MergeStyle,
+    TryOnMask,
+    TryOnMode,
+    TryOnResult,
+    TryOnScores,
+    TryOnStage,
+)
 from gateway.domain.tryon_errors import InputValidationError, PipelineError, PoseError
 from gateway.pipelines.tryon.score import Drawn, Scene, judge
-from gateway.pipelines.tryon.verdict import REFINED_AHEAD
+from gateway.pipelines.tryon.verdict import CLEARLY_MORE, REFINED_AHEAD
 from tests.gateway.tryon.world import Heard, World, command, lying, opened, pairs, png, truth, world
 from wardrobe.world.attributes import BottomsKind, Colour, Pattern, TopKind
 from wardrobe.world.pairs import dress
@@ -92,25 +102,57 @@ async def test_premium_answers_the_best_candidates_first(stage: World) -> None:
     assert result.usage.pictures == 4
 
 
-async def test_refining_begins_from_what_candidates_have_in_common(stage: World) -> None:
+async def refined_of(
+    stage: World, monkeypatch: pytest.MonkeyPatch, patterns: Sequence[float]
+) -> tuple[TryOnResult, Pixels, Pixels]:
+    """The result, what was redrawn of each candidate, and the refined drawing. `patterns`: scores of the mean of all
+    and of what was redrawn.
+    """
+
+    def scored(scene: Scene, drawn: Sequence[Drawn]) -> tuple[TryOnScores, ...]:
+        scores = judge(scene, drawn)
+        told = [score.pattern for score in scores[:4]] + list(patterns)
+        return tuple(replace(score, pattern=pattern) for score, pattern in zip(scores, told, strict=False))
+
     pair = pairs(1)[0]
     stage.learn(pair.before, pair.garment, pair.after)
+    monkeypatch.setattr("gateway.pipelines.tryon.verdict.judge", scored)
     heard = Heard()
     asked = command(
         truth(pair.before)[0], lying(pair.garment)[0], mode=TryOnMode.PREMIUM, refine=True, intermediates=True
     )
     result = await stage.pipeline.run(asked, heard)
-    first, again = stage.drawer.drawings
-    assert first.draft is None and again.draft is not None and again.seeds == (8,)
-    candidates = [opened(each.data) for each in result.intermediates if each.name.startswith("candidate_")]
-    assert np.array_equal(again.draft.pixels, np.median(candidates, axis=0).astype(np.uint8))
-    assert [candidate.refined for candidate in result.candidates] == [True, False, False, False, False]
-    assert result.pictures[0].refined and "refined_8" in {each.name for each in result.intermediates}
     assert set(heard.ended) == set(TryOnStage) and heard.shares[-1] == 1.0
-    # what is judged and answered lies halfway between the draft and what was drawn from it
-    (drawn,) = await stage.drawer.draw(again, None)
-    (refined,) = (opened(each.data) for each in result.intermediates if each.name == "refined_8")
-    assert np.abs(refined - (drawn.astype(float) + again.draft.pixels) / 2).max() <= 0.5
+    first, *again = stage.drawer.drawings
+    candidates = {each.name: opened(each.data) for each in result.intermediates if each.name.startswith("candidate_")}
+    assert first.draft is None and [each.seeds for each in again] == [(seed,) for seed in first.seeds]
+    for each in again:
+        assert each.draft is not None
+        assert np.array_equal(each.draft.pixels, candidates[f"candidate_{each.seeds[0]}"])
+    redrawn = np.concatenate([await stage.drawer.draw(each, None) for each in again])
+    assert [candidate.refined for candidate in result.candidates] == [True, False, False, False, False]
+    assert result.pictures[0].refined
+    (refined,) = (opened(each.data) for each in result.intermediates if each.name.startswith("refined_"))
+    return result, redrawn, refined
+
+
+async def test_all_candidates_are_gone_over_again_and_the_mean_of_all_is_answered(
+    stage: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patterns = [0.6, *[0.6 + 0.9 * CLEARLY_MORE] * 4]
+    result, redrawn, refined = await refined_of(stage, monkeypatch, patterns)
+    assert result.candidates[0].seed == 8  # of the best candidate
+    candidates = [opened(each.data) for each in result.intermediates if each.name.startswith("candidate_")]
+    assert np.abs(refined - np.mean([*candidates, *redrawn], axis=0)).max() <= 0.5
+
+
+async def test_what_shows_clearly_more_of_the_pattern_is_answered_instead(
+    stage: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patterns = [0.6, 0.5, 0.6 + 1.1 * CLEARLY_MORE, 0.6 + 2 * CLEARLY_MORE, 0.6]
+    result, redrawn, refined = await refined_of(stage, monkeypatch, patterns)
+    assert result.candidates[0].seed == 9
+    assert np.array_equal(refined, redrawn[2])
 
 
 @pytest.mark.parametrize(("behind", "first"), [(0.5, True), (2.0, False)])
@@ -118,8 +160,8 @@ async def test_a_candidate_must_be_clearly_better_to_stand_before_the_refined_dr
     stage: World, monkeypatch: pytest.MonkeyPatch, behind: float, first: bool
 ) -> None:
     def scored(scene: Scene, drawn: Sequence[Drawn]) -> tuple[TryOnScores, ...]:
-        """The fifth, which is the refined one, scores lower than the four candidates, which are all as good."""
-        totals = [0.8] * 4 + [0.8 - behind * REFINED_AHEAD]
+        """What is refined scores lower than the four candidates, which are all as good."""
+        totals = [0.8] * 4 + [0.8 - behind * REFINED_AHEAD] * 5
         return tuple(replace(score, total=total) for score, total in zip(judge(scene, drawn), totals, strict=False))
 
     pair = pairs(1)[0]
