@@ -78,7 +78,7 @@ class Verdict:
         """
         seeds = [drawing.seed for drawing in drawings]
         redrawn = np.concatenate(await together(*(self._again(prepared, drawing) for drawing in drawings)))
-        mean = _mean([*(drawing.drawn.pixels for drawing in drawings), *redrawn])
+        mean = await asyncio.to_thread(_mean, [*(drawing.drawn.pixels for drawing in drawings), *redrawn])
         seen = await self._seen(np.stack([mean, *redrawn]), prepared.asked.deterministic)
         best = min(drawings, key=_best_first)
         drawn = [*(drawing.drawn for drawing in drawings), *seen]
